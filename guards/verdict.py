@@ -1,0 +1,78 @@
+"""What a guard answers: a verdict, or the admission that it could not judge."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from guards.hazards import Hazard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Half-open character range ``[start, end)`` into :attr:`Exchange.text`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One hazard with its calibrated probability in ``[0, 1]``.
+
+    ``custom`` names a category of the operator's own that the guard reported under ``hazard``.
+    """
+
+    hazard: Hazard
+    probability: float
+    span: Span | None = None
+    custom: str | None = None
+
+    def __post_init__(self) -> None:
+        # NaN compares false both ways, so this is also the check that it is a number at all.
+        if not 0.0 <= self.probability <= 1.0:
+            raise ValueError("probability must be within [0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A guard's answer. Hazards it did not report count as probability zero.
+
+    Attributes:
+        guard: the guard's name.
+        revision: what exactly judged (model, prompt version, weights digest).
+        findings: at most one per hazard and span.
+        elapsed: seconds the judgement took.
+    """
+
+    guard: str
+    revision: str
+    findings: tuple[Finding, ...]
+    elapsed: float
+
+
+class Failure(StrEnum):
+    """Why a guard gave no verdict."""
+
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    NONSENSE = "nonsense"
+    UNKNOWN_CATEGORY = "unknown_category"
+    MISSING = "missing"
+    TOO_LONG = "too_long"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscanned:
+    """A guard's failure as a value. It never means "allowed" (I2).
+
+    ``detail`` is for operators: an exception's class name or a short fixed phrase, never
+    anything that was judged.
+    """
+
+    guard: str
+    revision: str
+    reason: Failure
+    detail: str
+    elapsed: float
+
+
+Judgement = Verdict | Unscanned

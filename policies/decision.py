@@ -1,0 +1,75 @@
+"""What a policy answers: a closed union of decisions."""
+
+from dataclasses import dataclass
+
+from guards.panel import PanelVerdict
+from guards.verdict import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """Why a decision was taken, enough to replay it (I10).
+
+    Attributes:
+        clause: id of the clause that decided; ``None`` only when no clause applied.
+        policy: the policy's name and version, ``"acceptable_use@1.0.0"``.
+        digest: SHA-256 of the policy bundle, hexadecimal.
+        verdict: everything the guards said.
+    """
+
+    clause: str | None
+    policy: str
+    digest: str
+    verdict: PanelVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """Go ahead."""
+
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """Go ahead with ``spans`` of the judged text replaced by ``replacement``."""
+
+    basis: Basis
+    spans: tuple[Span, ...]
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steer:
+    """Let the model answer, under ``guidance`` added to its instructions."""
+
+    basis: Basis
+    guidance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """Answer with ``text``: words of support and crisis resources, instead of the model."""
+
+    basis: Basis
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """Do not go ahead; tell the user ``text``."""
+
+    basis: Basis
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalate:
+    """Do not go ahead, tell the user ``text``, and put the turn before a person."""
+
+    basis: Basis
+    text: str
+
+
+Decision = Allow | Rewrite | Steer | Support | Refuse | Escalate
+Blocking = Support | Refuse | Escalate
