@@ -1,0 +1,95 @@
+"""The whole error tree.
+
+CorralError
+├── InvalidTurnError            the caller can fix it; names the field
+│   └── TurnTooLongError        more tokens than the model's window holds
+├── SessionBusyError            another turn of this session is still running
+├── MemoryUnavailableError      Redis does not answer
+├── LogUnavailableError         the decision log cannot be written
+├── SettingsError               the operator can fix it; names the setting
+└── EngineError
+    ├── EngineUnreachableError  nobody listens, or the connection broke
+    ├── EngineOverloadedError   429 or 503
+    ├── EngineTimeoutError      a deadline passed
+    ├── ContextTooLongError     the prompt does not fit the model
+    ├── EngineRequestError      the engine calls the request malformed
+    └── EngineResponseError     the engine answered something that is not the protocol
+
+A refusal is an event, not an error. No message carries user text.
+"""
+
+
+class CorralError(Exception):
+    """Anything Corral raises on purpose. ``code`` is stable and machine-readable."""
+
+    code = "internal_error"
+
+
+class InvalidTurnError(CorralError):
+    """The caller sent something that cannot be a turn."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TurnTooLongError(InvalidTurnError):
+    """The message alone does not fit the model's window."""
+
+    code = "context_length_exceeded"
+
+
+class SessionBusyError(CorralError):
+    """Another turn of the session did not end within the time one waits for it."""
+
+    code = "session_busy"
+
+
+class MemoryUnavailableError(CorralError):
+    """Session memory cannot be reached; the turn was not taken."""
+
+    code = "memory_unavailable"
+
+
+class LogUnavailableError(CorralError):
+    """A decision could not be recorded, so nothing more is released."""
+
+    code = "decision_log_unavailable"
+
+
+class SettingsError(CorralError):
+    """A setting is missing or wrong; the message names it and what would be right."""
+
+    code = "settings_error"
+
+
+class EngineError(CorralError):
+    """The engine could not complete the turn."""
+
+    code = "engine_error"
+
+
+class EngineUnreachableError(EngineError):
+    code = "engine_unreachable"
+
+
+class EngineOverloadedError(EngineError):
+    code = "engine_overloaded"
+
+
+class EngineTimeoutError(EngineError):
+    code = "engine_timeout"
+
+
+class ContextTooLongError(EngineError):
+    code = "context_length_exceeded"
+
+
+class EngineRequestError(EngineError):
+    code = "engine_request_rejected"
+
+
+class EngineResponseError(EngineError):
+    code = "engine_response_invalid"

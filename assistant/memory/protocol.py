@@ -1,0 +1,95 @@
+"""The seam behind which sessions are remembered."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from assistant.events import FinishReason
+from assistant.turn import SessionKey
+from guards.conversation import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a message was answered with, kept so that a repeated delivery is answered once (I7).
+
+    ``text`` is what was released, or the policy's own text when ``blocked``.
+    """
+
+    text: str
+    reason: FinishReason
+    log_id: str
+    decision: str
+    clause: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to run one turn of a session.
+
+    ``token`` is unique to the holder and fences late writers: a commit under a token that no
+    longer holds the lock is refused. ``version`` is the session's version when it was opened.
+    """
+
+    key: SessionKey
+    turn: str
+    token: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The session is ours; ``history`` is oldest first and never holds quarantined messages."""
+
+    lease: Lease
+    history: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """This message was answered before."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What a finished turn leaves behind.
+
+    ``remembered`` goes into the model's later context; ``quarantined`` is kept for audit apart
+    from it and is never read by a turn (I6).
+    """
+
+    remembered: tuple[Message, ...]
+    quarantined: tuple[Message, ...]
+    answer: Answer
+
+
+class SessionStore(Protocol):
+    """Opens a session for one turn at a time and commits what the turn leaves.
+
+    Every method raises ``MemoryUnavailableError`` when the store does not answer in time.
+    """
+
+    async def open(self, key: SessionKey, turn: str) -> Opened | Answered:
+        """Take the session's lock, waiting for a running turn.
+
+        Raises:
+            SessionBusyError: the running turn did not end in time.
+        """
+
+    async def renew(self, lease: Lease) -> None:
+        """Hold the lock for longer.
+
+        Raises:
+            SessionBusyError: the lease was lost.
+        """
+
+    async def commit(self, lease: Lease, commit: Commit) -> None:
+        """Write everything and give the lock back, in one atomic step.
+
+        Raises:
+            SessionBusyError: the lease was lost; nothing was written.
+        """
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lock back and remember nothing, after a turn that failed."""
