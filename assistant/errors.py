@@ -7,13 +7,15 @@ CorralError
 ├── MemoryUnavailableError      Redis does not answer
 ├── LogUnavailableError         the decision log cannot be written
 ├── SettingsError               the operator can fix it; names the setting
+├── ModelUnavailableError       a model is not on this machine, or is not the one it should be
 └── EngineError
     ├── EngineUnreachableError  nobody listens, or the connection broke
     ├── EngineOverloadedError   429 or 503
     ├── EngineTimeoutError      a deadline passed
     ├── ContextTooLongError     the prompt does not fit the model
     ├── EngineRequestError      the engine calls the request malformed
-    └── EngineResponseError     the engine answered something that is not the protocol
+    ├── EngineResponseError     the engine answered something that is not the protocol
+    └── EngineStartError        a local engine could not be started
 
 A refusal is an event, not an error. No message carries user text.
 """
@@ -65,6 +67,12 @@ class SettingsError(CorralError):
     code = "settings_error"
 
 
+class ModelUnavailableError(CorralError):
+    """A model could not be found, fetched or verified; the message says what to do."""
+
+    code = "model_unavailable"
+
+
 class EngineError(CorralError):
     """The engine could not complete the turn."""
 
@@ -93,3 +101,9 @@ class EngineRequestError(EngineError):
 
 class EngineResponseError(EngineError):
     code = "engine_response_invalid"
+
+
+class EngineStartError(EngineError):
+    """A local engine did not come up; the message ends with its last words."""
+
+    code = "engine_start_failed"
