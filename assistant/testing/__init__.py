@@ -1,0 +1,1 @@
+"""Scripted stand-ins for tests, the simulator and latency benchmarks; never for production."""
