@@ -1,0 +1,199 @@
+"""Messages and answers as bytes: versioned, compact JSON that comes back exactly as it went in.
+
+Stored as JSON and not in a binary format so that an operator can read a session with the tools
+of the database. Fields that hold their default are left out.
+"""
+
+from typing import Any
+
+import orjson
+
+from assistant.errors import MemoryUnavailableError
+from assistant.events import FinishReason
+from assistant.memory.protocol import Answer
+from guards.conversation import (
+    Confidentiality,
+    ImagePart,
+    Integrity,
+    Message,
+    Part,
+    Provenance,
+    Role,
+    Source,
+    TextPart,
+    ToolCall,
+)
+
+VERSION = 1
+"""Of the record format. A record of another version is refused, never guessed at."""
+
+
+class UnreadableRecordError(MemoryUnavailableError):
+    """A stored record is damaged or was written by a Corral that uses another format."""
+
+
+def encode_message(message: Message) -> bytes:
+    """One message as a JSON object."""
+    provenance = message.provenance
+    record: dict[str, Any] = {
+        "v": VERSION,
+        "id": message.id,
+        "role": message.role,
+        "by": [provenance.source, provenance.integrity, provenance.confidentiality],
+    }
+    if len(message.parts) == 1 and isinstance(message.parts[0], TextPart):
+        record["text"] = message.parts[0].text
+    else:
+        record["parts"] = [_part_record(part) for part in message.parts]
+    if message.tool_calls:
+        record["calls"] = [[call.id, call.name, call.arguments] for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        record["call"] = message.tool_call_id
+    return _dumps(record)
+
+
+def decode_message(data: bytes) -> Message:
+    """The inverse of :func:`encode_message`.
+
+    Raises:
+        UnreadableRecordError: the bytes are not a message of this version.
+    """
+    record = _loads(data)
+    try:
+        source, integrity, confidentiality = record["by"]
+        parts: tuple[Part, ...]
+        if "text" in record:
+            parts = (TextPart(text=_text(record["text"])),)
+        else:
+            parts = tuple(_part(kind, value) for kind, value in record["parts"])
+        call = record.get("call")
+        return Message(
+            id=_text(record["id"]),
+            role=Role(record["role"]),
+            parts=parts,
+            provenance=Provenance(
+                source=Source(source),
+                integrity=Integrity(integrity),
+                confidentiality=Confidentiality(confidentiality),
+            ),
+            tool_calls=tuple(
+                ToolCall(id=_text(id_), name=_text(name), arguments=_text(arguments))
+                for id_, name, arguments in record.get("calls", ())
+            ),
+            tool_call_id=None if call is None else _text(call),
+        )
+    except (KeyError, TypeError, ValueError):
+        # From None: the error's own text could quote what the user wrote (I9).
+        raise UnreadableRecordError("session memory holds a damaged message") from None
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """An answer as a JSON object."""
+    record: dict[str, Any] = {
+        "v": VERSION,
+        "text": answer.text,
+        "reason": answer.reason,
+        "log": answer.log_id,
+        "decision": answer.decision,
+    }
+    if answer.clause is not None:
+        record["clause"] = answer.clause
+    return _dumps(record)
+
+
+def decode_answer(data: bytes) -> Answer:
+    """The inverse of :func:`encode_answer`.
+
+    Raises:
+        UnreadableRecordError: the bytes are not an answer of this version.
+    """
+    record = _loads(data)
+    try:
+        clause = record.get("clause")
+        return Answer(
+            text=_text(record["text"]),
+            reason=FinishReason(record["reason"]),
+            log_id=_text(record["log"]),
+            decision=_text(record["decision"]),
+            clause=None if clause is None else _text(clause),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise UnreadableRecordError("session memory holds a damaged answer") from None
+
+
+def _part_record(part: Part) -> list[str]:
+    match part:
+        case TextPart(text=text):
+            return ["text", text]
+        case ImagePart(url=url):
+            return ["image", url]
+
+
+def _part(kind: str, value: object) -> Part:
+    match kind:
+        case "text":
+            return TextPart(text=_text(value))
+        case "image":
+            return ImagePart(url=_text(value))
+        case _:
+            raise ValueError("part is neither text nor image")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("field is not text")
+    return value
+
+
+def _dumps(record: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(record)
+    except orjson.JSONEncodeError:
+        # Lone surrogates have no UTF-8, so JSON cannot hold them exactly. Such a record carries
+        # each string as the code points of its surrogate-tolerant UTF-8 bytes instead.
+        return orjson.dumps({"v": VERSION, "bytes": True} | _as_byte_points(record))
+
+
+def _loads(data: bytes) -> dict[str, Any]:
+    try:
+        record = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise UnreadableRecordError("session memory holds a damaged record") from None
+    if not isinstance(record, dict) or "v" not in record:
+        raise UnreadableRecordError("session memory holds a damaged record")
+    if record["v"] != VERSION:
+        raise UnreadableRecordError(
+            f"session memory holds a record of a format other than {VERSION}: "
+            "it was written by another version of Corral"
+        )
+    if record.pop("bytes", False):
+        try:
+            restored: dict[str, Any] = _from_byte_points(record)
+        except UnicodeError:
+            raise UnreadableRecordError("session memory holds a damaged record") from None
+        return restored
+    return record
+
+
+def _as_byte_points(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "surrogatepass").decode("latin-1")
+        case list():
+            return [_as_byte_points(item) for item in value]
+        case dict():
+            return {key: _as_byte_points(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _from_byte_points(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("latin-1").decode("utf-8", "surrogatepass")
+        case list():
+            return [_from_byte_points(item) for item in value]
+        case dict():
+            return {key: _from_byte_points(item) for key, item in value.items()}
+        case _:
+            return value

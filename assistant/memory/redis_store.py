@@ -1,0 +1,205 @@
+"""Session memory in Redis or Valkey."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+
+from assistant.clock import Ids, random_id
+from assistant.errors import MemoryUnavailableError, SessionBusyError
+from assistant.memory import scripts
+from assistant.memory.codec import decode_answer, decode_message, encode_answer, encode_message
+from assistant.memory.keys import SessionKeys
+from assistant.memory.limits import MemoryLimits
+from assistant.memory.protocol import Answered, Commit, Lease, Opened
+from assistant.memory.scripts import Script
+from assistant.turn import SessionKey
+from guards.conversation import Message
+
+Client = Redis | RedisCluster
+
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.05
+_UNDO = 0.25
+_LOST = "the session was taken over by another turn; nothing was written"
+_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+
+
+class RedisSessionStore:
+    """Sessions in Redis 7 or newer, Valkey, or a cluster of either; one script per operation.
+
+    Args:
+        client: answers in bytes and does not retry by itself (:func:`..connection.connect`).
+            The caller closes it.
+        limits: how much is kept, and for how long.
+        ids: makes the token of each lease.
+        jitter: a number in [0, 1) that keeps waiting turns from asking in step.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        limits: MemoryLimits,
+        ids: Ids = random_id,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._limits = limits
+        self._ids = ids
+        self._jitter = jitter
+
+    async def open(self, key: SessionKey, turn: str) -> Opened | Answered:
+        """See :class:`SessionStore`. Asks every 10 to 50 ms while another turn is running."""
+        names = SessionKeys.of(key)
+        token = self._ids("lease_")
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._limits.wait
+        pause = _FIRST_PAUSE
+        while True:
+            match await self._try_open(names, turn, token):
+                case [b"answered", bytes(stored)]:
+                    return Answered(answer=decode_answer(stored.partition(b" ")[2]))
+                case [b"opened", bytes(version), list(records)]:
+                    lease = Lease(key=key, turn=turn, token=token, version=int(version))
+                    return Opened(lease=lease, history=await self._decoded(lease, records))
+                case [b"busy"]:
+                    left = end - loop.time()
+                case _:
+                    raise MemoryUnavailableError("session memory answered something unknown")
+            if left <= 0:
+                raise SessionBusyError("another message of this session is still being answered")
+            await asyncio.sleep(min(left, pause * (0.5 + self._jitter())))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    async def renew(self, lease: Lease) -> None:
+        """See :class:`SessionStore`."""
+        names = SessionKeys.of(lease.key)
+        ttl = _milliseconds(self._limits.lock_ttl)
+        if not await self._run(scripts.RENEW, [names.lock], [lease.token, ttl]):
+            raise SessionBusyError(_LOST)
+
+    async def commit(self, lease: Lease, commit: Commit) -> None:
+        """See :class:`SessionStore`.
+
+        A broken connection is tried again until the deadline, because the turn's work would be
+        lost otherwise; the script stores the answer under the lease's token, so a commit that
+        had happened though its reply was lost counts as done.
+        """
+        names = SessionKeys.of(lease.key)
+        limits = self._limits
+        arguments: list[bytes | str | int] = [
+            lease.token,
+            encode_answer(commit.answer),
+            _milliseconds(limits.answer_ttl),
+            _milliseconds(limits.session_ttl),
+            _milliseconds(limits.quarantine_ttl),
+            limits.messages,
+            len(commit.remembered),
+            *map(encode_message, commit.remembered),
+            *map(encode_message, commit.quarantined),
+        ]
+        keys = [names.lock, names.meta, names.history, names.answer(lease.turn), names.quarantine]
+        if not await self._run(scripts.COMMIT, keys, arguments, persist=True):
+            raise SessionBusyError(_LOST)
+
+    async def release(self, lease: Lease) -> None:
+        """See :class:`SessionStore`."""
+        await self._run(scripts.RELEASE, [SessionKeys.of(lease.key).lock], [lease.token])
+
+    async def quarantined(self, key: SessionKey) -> tuple[Message, ...]:
+        """What was blocked in a session, oldest first, for an auditor; no turn calls this.
+
+        Raises:
+            MemoryUnavailableError: the store does not answer in time.
+        """
+        with _translated():
+            async with asyncio.timeout(self._limits.deadline):
+                records: list[Any] = await self._client.lrange(
+                    SessionKeys.of(key).quarantine, 0, -1
+                )
+        return tuple(map(decode_message, records))
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            MemoryUnavailableError: it gave none in time.
+        """
+        with _translated():
+            async with asyncio.timeout(self._limits.deadline):
+                await self._client.ping()
+
+    async def _try_open(self, names: SessionKeys, turn: str, token: str) -> Any:
+        keys = [names.lock, names.meta, names.history, names.answer(turn)]
+        ttl = _milliseconds(self._limits.lock_ttl)
+        try:
+            return await self._run(scripts.OPEN, keys, [token, ttl, self._limits.messages])
+        except (MemoryUnavailableError, asyncio.CancelledError):
+            # The script may have taken the lock though nobody saw its reply.
+            with contextlib.suppress(MemoryUnavailableError, TimeoutError):
+                async with asyncio.timeout(_UNDO):
+                    await self._run(scripts.RELEASE, [names.lock], [token])
+            raise
+
+    async def _decoded(self, lease: Lease, records: list[bytes]) -> tuple[Message, ...]:
+        try:
+            return tuple(map(decode_message, records))
+        except MemoryUnavailableError:
+            with contextlib.suppress(MemoryUnavailableError):
+                await self.release(lease)
+            raise
+
+    async def _run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[bytes | str | int],
+        *,
+        persist: bool = False,
+    ) -> Any:
+        """Run one script within the deadline.
+
+        A broken connection is retried once at once, since a pooled one may have died unnoticed;
+        with ``persist`` it is retried with growing pauses until the deadline.
+        """
+        with _translated():
+            async with asyncio.timeout(self._limits.deadline):
+                pause = 0.0
+                while True:
+                    try:
+                        return await self._evaluate(script, keys, arguments)
+                    except RedisConnectionError:
+                        if pause and not persist:
+                            raise
+                    if pause:
+                        await asyncio.sleep(pause)
+                    pause = min(pause * 2, 0.2) or _FIRST_PAUSE
+
+    async def _evaluate(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]
+    ) -> Any:
+        try:
+            return await self._client.evalsha(script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._client.eval(script.source, len(keys), *keys, *arguments)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn every failure of the client into ours; the client's text may hold addresses."""
+    try:
+        yield
+    except _FAILURES as error:
+        raise MemoryUnavailableError(
+            f"session memory does not answer ({type(error).__name__})"
+        ) from error
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

@@ -1,0 +1,69 @@
+"""The Lua scripts that make each operation of session memory one atomic step.
+
+Every key of a script carries the same hash tag, and only commands of Redis 7.0 are used, so they
+run alike on Redis, Valkey and a cluster. Each script may run twice under the same token without
+a second effect: a client whose connection broke does not know whether the first run happened.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Lua source and the SHA-1 by which the server caches it."""
+
+    source: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "sha", sha)
+
+
+OPEN = Script("""
+-- KEYS lock meta history answer; ARGV token, lock ttl (ms), messages
+local answer = redis.call('GET', KEYS[4])
+if answer then return {'answered', answer} end
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return {'busy'} end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local version = redis.call('HGET', KEYS[2], 'version') or '0'
+return {'opened', version, redis.call('LRANGE', KEYS[3], -tonumber(ARGV[3]), -1)}
+""")
+
+RENEW = Script("""
+-- KEYS lock; ARGV token, lock ttl (ms)
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+""")
+
+RELEASE = Script("""
+-- KEYS lock; ARGV token
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+""")
+
+COMMIT = Script("""
+-- KEYS lock meta history answer quarantine
+-- ARGV token, answer, answer ttl (ms), session ttl (ms), quarantine ttl (ms), messages,
+--      number of remembered, remembered..., quarantined...
+local mark = ARGV[1] .. ' '
+local answer = redis.call('GET', KEYS[4])
+if answer and string.sub(answer, 1, #mark) == mark then return 1 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local last = 7 + tonumber(ARGV[7])
+for i = 8, last do redis.call('RPUSH', KEYS[3], ARGV[i]) end
+for i = last + 1, #ARGV do redis.call('RPUSH', KEYS[5], ARGV[i]) end
+redis.call('LTRIM', KEYS[3], -tonumber(ARGV[6]), -1)
+redis.call('HINCRBY', KEYS[2], 'version', 1)
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+redis.call('PEXPIRE', KEYS[3], ARGV[4])
+if last < #ARGV then
+  redis.call('LTRIM', KEYS[5], -tonumber(ARGV[6]), -1)
+  redis.call('PEXPIRE', KEYS[5], ARGV[5])
+end
+redis.call('SET', KEYS[4], mark .. ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[1])
+return 1
+""")
