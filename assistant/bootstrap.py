@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from policies.bundle import Policy
+
 from assistant.audit.protocol import DecisionLog
 from assistant.engine.protocol import Engine
 from assistant.memory.protocol import SessionStore
 from assistant.orchestrator import Orchestrator
 from assistant.settings import Settings
 from guards.panel import Panel
-from policies.bundle import Policy
 
 Progress = Callable[[str], None]
 

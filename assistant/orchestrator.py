@@ -1,15 +1,75 @@
-"""Runs one turn: interface first, the body follows."""
+"""Runs one turn: draft beside judgement, guarded stream, memory, decision log."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 
-from assistant.events import Event
+from assistant.admission import Admission, Admitted, Denied
+from assistant.audit.protocol import DecisionLog
+from assistant.audit.record import Record
+from assistant.clock import Ids
+from assistant.context import Context, assemble_context
+from assistant.draft import Draft
+from assistant.engine.protocol import CompletionRequest, Engine
+from assistant.errors import CorralError, EngineTimeoutError, InvalidTurnError
+from assistant.events import Event, Finished, Refused, TextReleased, Usage
+from assistant.memory.protocol import Answer, Answered, Commit, Lease, SessionStore
+from assistant.reply import Course, Outcome, ReplyGate, blocked_outcome
 from assistant.turn import Turn
+from assistant.vetted import Vetted
+from guards.conversation import ImagePart, Message
+from guards.panel import Panel
+from guards.stream import Pace
+from plugins.broker import Broker, Toolbox, ToolSchemaError
+from policies.bundle import Policy
+from policies.decision import decision_name
+from policies.schema import Drafting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLimits:
+    """Bounds on one turn.
+
+    Attributes:
+        seconds: the whole turn.
+        reply_tokens: cap on the reply, whatever the caller asks.
+        input_chars: cap on the new message.
+        renew_every: seconds between renewals of the session's lock; well below its life.
+    """
+
+    seconds: float = 300.0
+    reply_tokens: int = 1024
+    input_chars: int = 32_000
+    renew_every: float = 10.0
 
 
 class Orchestrator:
-    """Draft beside judgement, guarded stream, memory, decision log."""
+    """Conducts turns; keeps nothing of any of them but which callers' pasts were judged."""
 
-    def run(self, turn: Turn) -> AsyncGenerator[Event, None]:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        panel: Panel,
+        policy: Policy,
+        store: SessionStore,
+        log: DecisionLog,
+        ids: Ids,
+        limits: TurnLimits,
+        pace: Pace,
+    ) -> None:
+        broker = Broker(panel=panel, policy=policy)
+        self._engine = engine
+        self._policy = policy
+        self._store = store
+        self._log = log
+        self._limits = limits
+        self._admission = Admission(panel=panel, policy=policy, vetted=Vetted())
+        self._gate = ReplyGate(panel=panel, policy=policy, broker=broker, ids=ids, pace=pace)
+
+    async def run(self, turn: Turn) -> AsyncGenerator[Event, None]:
         """Run one turn; closing the generator aborts everything it started (I8).
 
         Yields ``Judged``/``TextReleased``/``ToolCallReleased``/``Refused``/``Retracted`` and
@@ -18,4 +78,183 @@ class Orchestrator:
         Raises:
             CorralError: any of :mod:`assistant.errors`; nothing is remembered then.
         """
-        raise NotImplementedError
+        # The turn runs in a task of its own: timeouts and task groups must not span the
+        # yields of a generator, where they would cancel whatever the consumer is doing.
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        record = Record(log=self._log, policy=self._policy, turn=turn, emit=events.put_nowait)
+        course = Course(
+            turn=turn, toolbox=self._checked(turn), record=record, emit=events.put_nowait
+        )
+        task = asyncio.create_task(self._within_time(course))
+        task.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+
+    def _checked(self, turn: Turn) -> Toolbox:
+        message = turn.message
+        if not message.text.strip() and not any(isinstance(p, ImagePart) for p in message.parts):
+            raise InvalidTurnError("the message must not be empty", field="messages")
+        if len(message.text) > self._limits.input_chars:
+            raise InvalidTurnError(
+                f"the message must have at most {self._limits.input_chars} characters",
+                field="messages",
+            )
+        try:
+            return Toolbox.of(turn.tools)
+        except ToolSchemaError as error:
+            raise InvalidTurnError(str(error), field=f"tools[{error.index}]") from error
+
+    async def _within_time(self, course: Course) -> None:
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                if course.turn.remembered:
+                    await self._in_session(course)
+                else:
+                    await self._recorded(course, None)
+        except TimeoutError:
+            raise EngineTimeoutError("the turn took longer than it may") from None
+
+    async def _in_session(self, course: Course) -> None:
+        turn = course.turn
+        opened = await self._store.open(turn.key, turn.id)
+        if isinstance(opened, Answered):
+            _replay(course, opened.answer)
+            return
+        course = replace(course, turn=replace(turn, history=opened.history))
+        try:
+            async with self._held(opened.lease):
+                await self._recorded(course, opened.lease)
+        except BaseException:
+            # The lock dies by itself where this cannot reach the store.
+            with suppress(CorralError):
+                await self._store.release(opened.lease)
+            raise
+
+    @asynccontextmanager
+    async def _held(self, lease: Lease) -> AsyncIterator[None]:
+        """Keep the session's lock while the block runs; losing it ends the block."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(self._limits.renew_every)
+                await self._store.renew(lease)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(renew())
+                yield
+                keeper.cancel()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _recorded(self, course: Course, lease: Lease | None) -> None:
+        try:
+            outcome = await self._answer(course)
+            await self._finish(course, outcome, lease)
+        except CorralError as error:
+            course.record.failed(error.code)
+            raise
+        except asyncio.CancelledError:
+            course.record.failed("cancelled")
+            raise
+
+    async def _answer(self, course: Course) -> Outcome:
+        turn = course.turn
+        decided = course.record.decided
+        context = await self._context(turn, turn.history, turn.message)
+        if self._policy.drafting is Drafting.SPECULATIVE:
+            async with self._draft(turn, context) as draft:
+                admission = await self._admission.judge(turn, context.history, decided)
+                if isinstance(admission, Admitted) and not admission.changed:
+                    return await self._gate.release(course, context.past, draft, admission.decision)
+        else:
+            admission = await self._admission.judge(turn, context.history, decided)
+        if isinstance(admission, Denied):
+            course.emit(Refused(decision=admission.decision, text=admission.decision.text))
+            return blocked_outcome(admission.decision, turn.message, None)
+        if admission.changed:
+            context = await self._context(
+                turn, admission.history, admission.message, *admission.guidance
+            )
+        async with self._draft(turn, context) as draft:
+            return await self._gate.release(course, context.past, draft, admission.decision)
+
+    async def _context(
+        self, turn: Turn, history: Sequence[Message], message: Message, *guidance: str
+    ) -> Context:
+        instructions = (self._policy.system_prompt(turn.locale), turn.instructions, *guidance)
+        return await assemble_context(
+            self._engine,
+            instructions="\n\n".join(text for text in instructions if text),
+            history=history,
+            message=message,
+            tools=turn.tools,
+            reply_tokens=self._reply_tokens(turn),
+        )
+
+    def _draft(self, turn: Turn, context: Context) -> Draft:
+        scope = "\0".join((turn.key.tenant, turn.key.user, turn.key.session))
+        request = CompletionRequest(
+            messages=context.messages,
+            tools=turn.tools,
+            tool_choice=turn.tool_choice,
+            sampling=replace(turn.sampling, max_tokens=self._reply_tokens(turn)),
+            affinity=hashlib.sha256(scope.encode(errors="surrogatepass")).hexdigest()[:16],
+        )
+        return Draft(self._engine, request)
+
+    def _reply_tokens(self, turn: Turn) -> int:
+        asked = turn.sampling.max_tokens
+        return min(asked or self._limits.reply_tokens, self._limits.reply_tokens)
+
+    async def _finish(self, course: Course, outcome: Outcome, lease: Lease | None) -> None:
+        log_id = course.record.finished(outcome)
+        # The log first: memory never holds an answer whose proof could still be lost.
+        await self._log.durable()
+        name, clause = decision_name(outcome.decision), outcome.decision.basis.clause
+        if lease is None:
+            if outcome.reply is not None and not outcome.blocked:
+                self._admission.answered(course.turn, outcome.reply)
+        else:
+            answer = Answer(
+                text=outcome.text,
+                reason=outcome.reason,
+                log_id=log_id,
+                decision=name,
+                clause=clause,
+            )
+            said = tuple(m for m in (outcome.message, outcome.reply) if m is not None)
+            kept, apart = ((), said) if outcome.blocked else (said, ())
+            await self._store.commit(
+                lease, Commit(remembered=kept, quarantined=apart, answer=answer)
+            )
+        course.emit(
+            Finished(
+                reason=outcome.reason,
+                usage=outcome.usage,
+                log_id=log_id,
+                clause=clause,
+                decision=name,
+            )
+        )
+
+
+def _replay(course: Course, answer: Answer) -> None:
+    """Give the answer that this message had, once more (I7)."""
+    course.emit(TextReleased(text=answer.text))
+    course.emit(
+        Finished(
+            reason=answer.reason,
+            usage=Usage(),
+            log_id=answer.log_id,
+            clause=answer.clause,
+            decision=answer.decision,
+            replayed=True,
+        )
+    )

@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     engine_urls: tuple[BaseUrl, ...] = Field(
         (), description="OpenAI-compatible base URLs of the model; none starts an embedded engine."
     )
-    engine_model: str = Field("", description="Model name to ask for; empty takes the first served.")
+    engine_model: str = Field(
+        "", description="Model name to ask for; empty takes the first served."
+    )
     engine_api_key: SecretStr = Field(SecretStr(""), description="Bearer key sent to the engine.")
     engine_window: int = Field(
         0, ge=0, description="Tokens the model holds; 0 asks the engine.", le=10_000_000
@@ -122,7 +124,9 @@ class Settings(BaseSettings):
         if "llama_guard" in self.guards and not self.guard_urls:
             raise ValueError("guards names llama_guard, so guard_urls must name its server")
         if not self.api_keys and not self.loopback:
-            raise ValueError("host is not a loopback address, so api_keys must hold at least one key")
+            raise ValueError(
+                "host is not a loopback address, so api_keys must hold at least one key"
+            )
         if any(not key.get_secret_value() or not tenant for key, tenant in self.api_keys.items()):
             raise ValueError("api_keys must not hold an empty key or tenant")
         return self

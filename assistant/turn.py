@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from guards.conversation import Message
+from plugins.tool import ToolSpec
 from policies.bundle import Audience
+
+from guards.conversation import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,21 +16,6 @@ class SessionKey:
     tenant: str
     user: str
     session: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolSpec:
-    """A tool the model may call, as JSON schema.
-
-    Attributes:
-        name: function name.
-        description: what the model reads.
-        parameters: JSON schema of the arguments object.
-    """
-
-    name: str
-    description: str
-    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

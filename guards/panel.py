@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from guards.conversation import Exchange, Subject
-from guards.guard import Guard, failure_of
+from guards.guard import Guard, GuardNonsenseError, failure_of
 from guards.hazards import Hazard
 from guards.verdict import Failure, Finding, Judgement, Unscanned, Verdict
 
@@ -128,12 +128,8 @@ async def judge_within(seat: Seat, exchange: Exchange) -> Judgement:
     try:
         async with asyncio.timeout(seat.deadline):
             judgement = await guard.judge(exchange)
-        if isinstance(judgement, Unscanned):
-            return judgement
-        if isinstance(judgement, Verdict):
-            _check(judgement, exchange)
-            return judgement
-        reason, detail = Failure.NONSENSE, "guard returned no verdict"
+        _check(judgement, exchange)
+        return judgement
     except Exception as error:  # noqa: BLE001 - any failure of a guard is a value from here on
         reason, detail = failure_of(error), type(error).__name__
     return Unscanned(
@@ -145,10 +141,14 @@ async def judge_within(seat: Seat, exchange: Exchange) -> Judgement:
     )
 
 
-def _check(verdict: Verdict, exchange: Exchange) -> None:
-    """Refuse findings that point outside the judged text: such a guard judged something else."""
-    for finding in verdict.findings:
-        if finding.span is not None and not (
-            0 <= finding.span.start < finding.span.end <= len(exchange.text)
-        ):
-            raise ValueError("finding's span lies outside the judged text")
+def _check(judgement: Judgement, exchange: Exchange) -> None:
+    """Refuse what is no judgement, and findings outside the judged text."""
+    if isinstance(judgement, Unscanned):
+        return
+    if not isinstance(judgement, Verdict):
+        # The types rule this out; a guard from elsewhere may not have been type-checked.
+        raise GuardNonsenseError("guard returned no verdict")
+    for finding in judgement.findings:
+        span = finding.span
+        if span is not None and not 0 <= span.start < span.end <= len(exchange.text):
+            raise GuardNonsenseError("finding's span lies outside the judged text")

@@ -15,12 +15,17 @@ class Basis:
         policy: the policy's name and version, ``"acceptable_use@1.0.0"``.
         digest: SHA-256 of the policy bundle, hexadecimal.
         verdict: everything the guards said.
+        degraded: whether another guard stood in for one that gave no verdict.
+        reason: for operators, why a decision is not what the scores alone would say (a guard
+            missing, a condition that failed): a short fixed phrase, never anything judged.
     """
 
     clause: str | None
     policy: str
     digest: str
     verdict: PanelVerdict
+    degraded: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,3 +78,8 @@ class Escalate:
 
 Decision = Allow | Rewrite | Steer | Support | Refuse | Escalate
 Blocking = Support | Refuse | Escalate
+
+
+def decision_name(decision: Decision) -> str:
+    """``"allow"``, ``"rewrite"``, ... as logs, metrics and answers spell it."""
+    return type(decision).__name__.lower()

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from assistant.events import FinishReason, Usage
-from assistant.turn import Sampling, ToolSpec
+from assistant.turn import Sampling
 from guards.conversation import Message
+from plugins.tool import ToolSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,175 @@
+"""Whether a conversation may be answered at all."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from assistant.errors import InvalidTurnError
+from assistant.turn import Turn
+from assistant.vetted import Vetted, digests
+from guards.conversation import Exchange, ImagePart, Message, Role, Subject, TextPart
+from guards.panel import Panel
+from guards.redaction import redact
+from plugins.broker import call_exchange
+from policies.bundle import Policy
+from policies.decision import Allow, Blocking, Decision, Escalate, Refuse, Rewrite, Steer, Support
+
+AT_ONCE = 8
+"""Judgements of one unknown history side by side; more would crowd out other turns."""
+
+Report = Callable[[Exchange, Decision], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The conversation may be answered.
+
+    ``changed`` says that the model must read something else than what came in: redacted
+    messages, or ``guidance``. ``decision`` is what was decided about the new message.
+    """
+
+    history: tuple[Message, ...]
+    message: Message
+    guidance: tuple[str, ...]
+    decision: Decision
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """The conversation must not be answered by the model."""
+
+    decision: Blocking
+
+
+class Admission:
+    """Judges what a turn brings in: its message, and any past nobody has judged yet."""
+
+    def __init__(self, *, panel: Panel, policy: Policy, vetted: Vetted) -> None:
+        self._panel = panel
+        self._policy = policy
+        self._vetted = vetted
+
+    async def judge(
+        self, turn: Turn, history: tuple[Message, ...], report: Report
+    ) -> Admitted | Denied:
+        """Decide about ``turn.message`` after ``history``, the newest part of the past.
+
+        The past of a remembered session was judged when it was new. Any other is the caller's
+        word, and each of its messages is judged unless the same message was allowed before
+        after the same past. ``report`` hears of every decision before it takes effect.
+        """
+        messages = (*history, turn.message)
+        chain: list[bytes] = []
+        pending = [len(history)]
+        if not turn.remembered:
+            dropped = turn.history[: len(turn.history) - len(history)]
+            chain = digests(turn, (*dropped, *messages))[len(dropped) :]
+            pending = [i for i in range(len(history)) if chain[i] not in self._vetted] + pending
+        exchanges = [
+            (index, exchange)
+            for index in pending
+            for exchange in _exchanges(messages[index], messages[:index])
+        ]
+        decisions = await self._decide(turn, [exchange for _, exchange in exchanges])
+        for (_, exchange), decision in zip(exchanges, decisions, strict=True):
+            report(exchange, decision)
+        decided = list(zip((i for i, _ in exchanges), decisions, strict=True))
+        result = _combine(messages, decided)
+        if chain and isinstance(result, Admitted):
+            for index, decision in decided:
+                if isinstance(decision, Allow):
+                    self._vetted.add(chain[index])
+        return result
+
+    def answered(self, turn: Turn, reply: Message) -> None:
+        """Know ``reply`` again when the caller sends it back as part of the past."""
+        if not turn.remembered:
+            self._vetted.add(digests(turn, (*turn.history, turn.message, reply))[-1])
+
+    async def _decide(self, turn: Turn, exchanges: Sequence[Exchange]) -> list[Decision]:
+        if len(exchanges) == 1:
+            return [await self._one(turn, exchanges[0])]
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def gated(exchange: Exchange) -> Decision:
+            async with gate:
+                return await self._one(turn, exchange)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(gated(exchange)) for exchange in exchanges]
+        return [task.result() for task in tasks]
+
+    async def _one(self, turn: Turn, exchange: Exchange) -> Decision:
+        verdict = await self._panel.judge(exchange)
+        return self._policy.decide(exchange, verdict, turn.audience, turn.locale)
+
+
+def _exchanges(message: Message, before: tuple[Message, ...]) -> list[Exchange]:
+    match message.role:
+        case Role.USER:
+            subject = Subject.USER_INPUT
+        case Role.TOOL:
+            subject = Subject.TOOL_RESULT
+        case Role.ASSISTANT:
+            subject = Subject.REPLY
+        case Role.SYSTEM:
+            raise InvalidTurnError(
+                "a system message belongs in the turn's instructions", field="messages"
+            )
+        case _:
+            assert_never(message.role)
+    exchanges = [Exchange(subject=subject, message=message, context=before)]
+    if any(isinstance(part, ImagePart) for part in message.parts):
+        exchanges.append(Exchange(subject=Subject.IMAGE, message=message, context=before))
+    return exchanges + [call_exchange(call, before) for call in message.tool_calls]
+
+
+def _combine(
+    messages: tuple[Message, ...], decided: Sequence[tuple[int, Decision]]
+) -> Admitted | Denied:
+    """The strictest outcome: anything blocked blocks all, redactions and guidance add up."""
+    kept = list(messages)
+    guidance: dict[str, None] = {}
+    last: Decision | None = None
+    changed = False
+    for index, decision in decided:
+        match decision:
+            case Refuse() | Escalate() | Support():
+                return Denied(decision=decision)
+            case Rewrite():
+                kept[index] = redacted(kept[index], decision)
+                changed = True
+            case Steer():
+                guidance[decision.guidance] = None
+                changed = True
+            case Allow():
+                pass
+            case _:
+                assert_never(decision)
+        if index == len(messages) - 1 and not (isinstance(decision, Allow) and last):
+            last = decision
+    if last is None:
+        raise AssertionError("the new message is always judged")
+    return Admitted(
+        history=tuple(kept[:-1]),
+        message=kept[-1],
+        guidance=tuple(guidance),
+        decision=last,
+        changed=changed,
+    )
+
+
+def redacted(message: Message, decision: Rewrite) -> Message:
+    """``message`` with the decision's spans of its text replaced; images stay."""
+    text = redact(message.text, decision.spans, decision.replacement)
+    images = (part for part in message.parts if isinstance(part, ImagePart))
+    return Message(
+        id=message.id,
+        role=message.role,
+        parts=(TextPart(text=text), *images),
+        provenance=message.provenance,
+        tool_calls=message.tool_calls,
+        tool_call_id=message.tool_call_id,
+    )

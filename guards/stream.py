@@ -1,0 +1,202 @@
+"""The coalescing guarded stream: text is released only once it has been judged.
+
+While one judgement is under way, new text gathers; when it passes, the judged text is released
+and all that gathered since is judged next. There is no fixed chunk: a segment is as long as the
+guard is slow. Each judgement sees the whole reply so far, so that nothing harmful hides across a
+boundary, and guard models with prefix caching pay only for what is new.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar, assert_never
+
+from guards.redaction import redact
+from guards.verdict import Span
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """All of the judged text may be shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redact(Generic[T]):
+    """The judged text may be shown with ``spans`` replaced.
+
+    ``otherwise`` is what the stream halts with when a span reaches into text that has been
+    shown already and can no longer be taken back.
+    """
+
+    spans: tuple[Span, ...]
+    replacement: str
+    otherwise: T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt(Generic[T]):
+    """Nothing more may be shown."""
+
+    value: T
+
+
+Ruling = Release | Redact[T] | Halt[T]
+Judge = Callable[[str, bool], Awaitable[Ruling[T]]]
+"""Rules on the text so far; the flag says whether it is the whole reply."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a growing reply is judged.
+
+    Attributes:
+        interval: least seconds from the start of one judgement to the start of the next. It
+            bounds the number of judgements a reply costs; the first and the last never wait.
+    """
+
+    interval: float = 0.1
+
+
+class Buffer:
+    """Text on its way from a producer to one reader, with the producer's end or failure."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._joined = ""
+        self._error: Exception | None = None
+        self._more: asyncio.Future[None] | None = None
+        self.length = 0
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def push(self, text: str) -> None:
+        """Add text; wakes the reader."""
+        self._parts.append(text)
+        self.length += len(text)
+        self._wake()
+
+    def close(self, error: Exception | None = None) -> None:
+        """No more text will come; ``error`` is raised to the reader."""
+        if not self.closed:
+            self._error = error
+            self.ended.set_result(None)
+            self._wake()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the producer has ended."""
+        return self.ended.done()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the producer has ended and nothing is missing."""
+        return self.closed and self._error is None
+
+    @property
+    def text(self) -> str:
+        """Everything gathered so far."""
+        if self._parts:
+            self._joined += "".join(self._parts)
+            self._parts.clear()
+        return self._joined
+
+    async def beyond(self, length: int) -> None:
+        """Return once there is more than ``length`` characters, or no more will come.
+
+        Raises:
+            Exception: what the producer failed with. Text that came before the failure is not
+                worth releasing: the turn it belongs to has failed.
+        """
+        while self.length <= length and not self.closed:
+            self._more = asyncio.get_running_loop().create_future()
+            await self._more
+        if self._error is not None:
+            raise self._error
+
+    def _wake(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+
+
+async def released(
+    buffer: Buffer, judge: Judge[T], pace: Pace
+) -> AsyncGenerator[str | Halt[T], None]:
+    """Yield judged text as it may be shown; a ``Halt`` is the last thing yielded.
+
+    When the reply ends while a judgement is under way, the judgement of the whole starts beside
+    it instead of after it, so a reply ends one judgement after the engine does.
+
+    Raises:
+        Exception: whatever the buffer was closed with, or ``judge`` raised.
+    """
+    loop = asyncio.get_running_loop()
+    shown = _Shown()
+    judged = 0
+    next_start = loop.time()
+    pending: list[tuple[str, asyncio.Task[Ruling[T]]]] = []
+
+    def begin() -> None:
+        text, whole = buffer.text, buffer.whole
+        pending.append((text, loop.create_task(_ruling(judge, text, whole))))
+
+    try:
+        while True:
+            await buffer.beyond(judged)
+            if next_start > loop.time():
+                await asyncio.wait((buffer.ended,), timeout=next_start - loop.time())
+            if buffer.length == judged:
+                return
+            next_start = loop.time() + pace.interval
+            pending.clear()
+            begin()
+            text, task = pending[0]
+            if not buffer.closed:
+                await asyncio.wait((task, buffer.ended), return_when=asyncio.FIRST_COMPLETED)
+                if not task.done() and buffer.whole and buffer.length > len(text):
+                    begin()
+            for text, task in pending:
+                outcome = shown.apply(text, await task)
+                judged = len(text)
+                if outcome:
+                    yield outcome
+                if isinstance(outcome, Halt):
+                    return
+    finally:
+        for _, task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.gather(*(task for _, task in pending), return_exceptions=True)
+
+
+async def _ruling(judge: Judge[T], text: str, whole: bool) -> Ruling[T]:
+    return await judge(text, whole)
+
+
+class _Shown:
+    """What has been shown of a reply, in offsets of the original text."""
+
+    def __init__(self) -> None:
+        self._upto = 0
+        self._replaced: list[Span] = []
+
+    def apply(self, text: str, ruling: Ruling[T]) -> str | Halt[T]:
+        """The new text to show under ``ruling``, or the halt it comes to."""
+        match ruling:
+            case Release():
+                piece = text[self._upto :]
+            case Redact():
+                new = [span for span in ruling.spans if not self._hidden(span)]
+                if any(span.start < self._upto for span in new):
+                    return Halt(value=ruling.otherwise)
+                self._replaced += new
+                piece = redact(text, new, ruling.replacement, start=self._upto)
+            case Halt():
+                return ruling
+            case _:
+                assert_never(ruling)
+        self._upto = len(text)
+        return piece
+
+    def _hidden(self, span: Span) -> bool:
+        return any(r.start <= span.start and span.end <= r.end for r in self._replaced)

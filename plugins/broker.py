@@ -1,0 +1,135 @@
+"""The only way a tool call goes on: validated, judged, decided (I4).
+
+Today it decides the calls of tools that the caller brought and runs itself. Tools that Corral
+runs pass through the same first two steps.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema
+import referencing
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.protocols import Validator
+from policies.bundle import Audience, Policy
+
+from guards.conversation import (
+    BY_MODEL,
+    Exchange,
+    Message,
+    Role,
+    Subject,
+    TextPart,
+    ToolCall,
+)
+from guards.panel import Panel
+from plugins.tool import ToolSpec
+from policies.decision import Decision
+
+
+class ToolSchemaError(ValueError):
+    """A tool's ``parameters`` are no JSON schema; ``index`` is its place in the list."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__("parameters must be a JSON schema (draft 2020-12) of an object")
+        self.index = index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidCall:
+    """A call that cannot go on whatever a policy says. ``problem`` quotes no argument."""
+
+    call: ToolCall
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolbox:
+    """The tools of one turn with their schemas compiled."""
+
+    tools: tuple[ToolSpec, ...]
+    validators: dict[str, Validator] = field(repr=False)
+
+    @classmethod
+    def of(cls, tools: Sequence[ToolSpec]) -> "Toolbox":
+        """Compile the schemas.
+
+        Raises:
+            ToolSchemaError: one is not a schema, or a name is taken twice.
+        """
+        validators: dict[str, Validator] = {}
+        for index, tool in enumerate(tools):
+            try:
+                jsonschema.Draft202012Validator.check_schema(tool.parameters)
+            except SchemaError as error:
+                raise ToolSchemaError(index) from error
+            if tool.name in validators:
+                raise ToolSchemaError(index)
+            # An empty registry keeps a schema's $ref from fetching anything over the network.
+            validators[tool.name] = jsonschema.Draft202012Validator(
+                tool.parameters, registry=referencing.Registry()
+            )
+        return cls(tools=tuple(tools), validators=validators)
+
+
+class Broker:
+    """Validates a tool call, has it judged, and asks the policy."""
+
+    def __init__(self, *, panel: Panel, policy: Policy) -> None:
+        self._panel = panel
+        self._policy = policy
+
+    async def decide(
+        self,
+        call: ToolCall,
+        toolbox: Toolbox,
+        context: tuple[Message, ...],
+        *,
+        audience: Audience,
+        locale: str,
+    ) -> tuple[Exchange, Decision] | InvalidCall:
+        """The policy's decision about exactly these arguments."""
+        problem = _problem(call, toolbox)
+        if problem is not None:
+            return InvalidCall(call=call, problem=problem)
+        exchange = call_exchange(call, context)
+        verdict = await self._panel.judge(exchange)
+        return exchange, self._policy.decide(exchange, verdict, audience, locale)
+
+
+def call_exchange(call: ToolCall, context: tuple[Message, ...]) -> Exchange:
+    """A tool call as something to judge."""
+    message = Message(
+        id=call.id,
+        role=Role.ASSISTANT,
+        parts=(TextPart(text=f"{call.name}({call.arguments})"),),
+        provenance=BY_MODEL,
+        tool_calls=(call,),
+    )
+    return Exchange(subject=Subject.TOOL_CALL, message=message, context=context)
+
+
+def _problem(call: ToolCall, toolbox: Toolbox) -> str | None:
+    validator = toolbox.validators.get(call.name)
+    if validator is None:
+        return "no such tool was offered"
+    try:
+        arguments: Any = json.loads(call.arguments or "{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return "arguments are not JSON"
+    if not isinstance(arguments, dict):
+        return "arguments are not a JSON object"
+    try:
+        validator.validate(arguments)
+    except ValidationError as error:
+        where = "/".join(str(step) for step in error.absolute_schema_path)
+        return f"arguments do not meet the tool's schema at {where}"
+    except (referencing.exceptions.Unresolvable, RecursionError):
+        return "the tool's schema cannot be resolved"
+    return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

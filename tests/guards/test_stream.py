@@ -1,0 +1,224 @@
+"""The coalescing guarded stream, under virtual time."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.testing.virtual_time import run_virtual
+from guards.stream import Buffer, Halt, Judge, Pace, Redact, Release, Ruling, released
+from guards.verdict import Span
+
+EAGER = Pace(interval=0.0)
+
+
+class Recorder:
+    """A judge that takes a while, remembers what it saw, and rules by function."""
+
+    def __init__(self, delay: float, rule: Callable[[str], Ruling[str]]) -> None:
+        self.delay = delay
+        self.rule = rule
+        self.seen: list[tuple[float, str, bool]] = []
+        self.running = 0
+
+    async def __call__(self, text: str, whole: bool) -> Ruling[str]:
+        self.seen.append((asyncio.get_running_loop().time(), text, whole))
+        self.running += 1
+        try:
+            await asyncio.sleep(self.delay)
+            return self.rule(text)
+        finally:
+            self.running -= 1
+
+
+def allow(_: str) -> Ruling[str]:
+    return Release()
+
+
+async def feed(buffer: Buffer, tokens: Sequence[str], gap: float) -> None:
+    for token in tokens:
+        await asyncio.sleep(gap)
+        buffer.push(token)
+    buffer.close()
+
+
+async def stream(
+    judge: Judge[str], tokens: Sequence[str], *, gap: float = 0.01, pace: Pace = EAGER
+) -> list[tuple[float, str | Halt[str]]]:
+    """Everything the stream yields, with the time it did."""
+    buffer = Buffer()
+    loop = asyncio.get_running_loop()
+    feeder = loop.create_task(feed(buffer, tokens, gap))
+    async with aclosing(released(buffer, judge, pace)) as pieces:
+        out = [(loop.time(), piece) async for piece in pieces]
+    await feeder
+    return out
+
+
+def shown(out: list[tuple[float, str | Halt[str]]]) -> str:
+    return "".join(piece for _, piece in out if isinstance(piece, str))
+
+
+def test_all_text_comes_out_in_order_and_was_judged_before() -> None:
+    judge = Recorder(0.04, allow)
+    out = run_virtual(stream(judge, [f"{i} " for i in range(40)]))
+    assert shown(out) == "".join(f"{i} " for i in range(40))
+    released_so_far = 0
+    for at, piece in out:
+        assert isinstance(piece, str)
+        released_so_far += len(piece)
+        assert any(
+            len(text) >= released_so_far and start + judge.delay <= at + 1e-9
+            for start, text, _ in judge.seen
+        )
+
+
+def test_a_segment_is_as_long_as_the_guard_is_slow() -> None:
+    quick, slow = Recorder(0.02, allow), Recorder(0.1, allow)
+    run_virtual(stream(quick, ["x"] * 40))
+    run_virtual(stream(slow, ["x"] * 40))
+    assert len(slow.seen) < len(quick.seen) / 3
+
+
+def test_first_text_comes_one_judgement_after_the_first_token() -> None:
+    out = run_virtual(stream(Recorder(0.04, allow), ["x"] * 40))
+    assert out[0][0] == pytest.approx(0.01 + 0.04)
+
+
+def test_the_end_comes_one_judgement_after_the_last_token() -> None:
+    # The guard is slower than the rest of the reply, so a judgement is under way at its end.
+    out = run_virtual(stream(Recorder(0.095, allow), ["x"] * 40))
+    assert out[-1][0] == pytest.approx(0.4 + 0.095)
+
+
+def test_the_pace_bounds_the_number_of_judgements() -> None:
+    judge = Recorder(0.001, allow)
+    out = run_virtual(stream(judge, ["x"] * 40, pace=Pace(interval=0.1)))
+    starts = [start for start, _, _ in judge.seen]
+    assert all(b - a >= 0.1 - 1e-9 for a, b in itertools.pairwise(starts[:-1]))
+    assert len(starts) <= 0.4 / 0.1 + 2
+    assert out[-1][0] == pytest.approx(0.4 + 0.001)
+
+
+def test_the_last_judgement_is_told_that_it_sees_the_whole() -> None:
+    judge = Recorder(0.04, allow)
+    run_virtual(stream(judge, ["a", "b", "c"]))
+    assert judge.seen[-1][1:] == ("abc", True)
+    assert not any(whole for _, _, whole in judge.seen[:-1])
+
+
+def test_a_halt_ends_the_stream_and_nothing_of_that_segment_is_shown() -> None:
+    def rule(text: str) -> Ruling[str]:
+        return Halt(value="stop") if "bad" in text else Release()
+
+    out = run_virtual(stream(Recorder(0.02, rule), ["good ", "bad ", "more "], gap=0.05))
+    assert [piece for _, piece in out] == ["good ", Halt(value="stop")]
+
+
+def test_a_judgement_under_way_at_the_end_can_still_halt() -> None:
+    def rule(text: str) -> Ruling[str]:
+        return Halt(value="stop") if text == "ab" else Release()
+
+    judge = Recorder(0.05, rule)
+    out = run_virtual(stream(judge, ["a", "b", "c"], gap=0.03))
+    assert not [piece for _, piece in out if isinstance(piece, str) and "b" in piece]
+
+
+def test_an_empty_reply_is_not_judged() -> None:
+    judge = Recorder(0.01, allow)
+    assert run_virtual(stream(judge, [])) == []
+    assert judge.seen == []
+
+
+def test_the_producers_failure_reaches_the_reader() -> None:
+    async def main() -> None:
+        buffer = Buffer()
+        buffer.push("half")
+        buffer.close(ConnectionError("gone"))
+        async with aclosing(released(buffer, Recorder(0.0, allow), EAGER)) as pieces:
+            with pytest.raises(ConnectionError):
+                async for _ in pieces:
+                    pass
+
+    run_virtual(main())
+
+
+def test_a_failure_during_a_judgement_does_not_pass_for_the_end() -> None:
+    judge = Recorder(0.05, allow)
+
+    async def main() -> list[str | Halt[str]]:
+        buffer = Buffer()
+        buffer.push("half")
+        asyncio.get_running_loop().call_later(0.01, buffer.push, " more")
+        asyncio.get_running_loop().call_later(0.02, buffer.close, ConnectionError("gone"))
+        out = []
+        async with aclosing(released(buffer, judge, EAGER)) as pieces:
+            with pytest.raises(ConnectionError):
+                async for piece in pieces:
+                    out.append(piece)
+        return out
+
+    assert run_virtual(main()) == ["half"]
+    assert [text for _, text, _ in judge.seen] == ["half"]
+
+
+def test_closing_the_stream_aborts_the_judgement() -> None:
+    judge = Recorder(10.0, allow)
+
+    async def main() -> None:
+        buffer = Buffer()
+        buffer.push("text")
+        pieces = released(buffer, judge, EAGER)
+        waiting = asyncio.ensure_future(anext(pieces))
+        await asyncio.sleep(1.0)
+        assert judge.running == 1
+        waiting.cancel()
+        await asyncio.wait((waiting,))
+        await pieces.aclose()
+        assert judge.running == 0
+
+    run_virtual(main())
+
+
+def test_a_judge_that_raises_raises_to_the_reader() -> None:
+    def rule(_: str) -> Ruling[str]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_virtual(stream(Recorder(0.01, rule), ["a"]))
+
+
+def secret(text: str) -> Ruling[str]:
+    at = text.find("SECRET")
+    if at < 0:
+        return Release()
+    return Redact(spans=(Span(start=at, end=at + 6),), replacement="[x]", otherwise="late")
+
+
+def test_a_redacted_span_is_replaced_once_and_the_rest_flows() -> None:
+    out = run_virtual(stream(Recorder(0.02, secret), ["a ", "SECRET", " b", " c"], gap=0.05))
+    assert shown(out) == "a [x] b c"
+
+
+def test_a_span_that_reaches_into_shown_text_halts() -> None:
+    out = run_virtual(stream(Recorder(0.01, secret), ["a SEC", "RET b"], gap=0.05))
+    assert [piece for _, piece in out] == ["a SEC", Halt(value="late")]
+
+
+@given(
+    tokens=st.lists(st.text(min_size=1, max_size=5), max_size=30),
+    delay=st.floats(0, 0.2),
+    gap=st.floats(0, 0.05),
+    interval=st.floats(0, 0.3),
+)
+def test_whatever_the_timing_the_text_is_whole(
+    tokens: list[str], delay: float, gap: float, interval: float
+) -> None:
+    judge = Recorder(delay, allow)
+    out = run_virtual(stream(judge, tokens, gap=gap, pace=Pace(interval=interval)))
+    assert shown(out) == "".join(tokens)
+    assert judge.running == 0
