@@ -1,12 +1,12 @@
 """Runs one turn: draft beside judgement, guarded stream, memory, decision log."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from assistant.admission import Admission, Admitted, Denied
+from assistant.audit.entries import EntryBodies
 from assistant.audit.protocol import DecisionLog
 from assistant.audit.record import Record
 from assistant.clock import Ids
@@ -56,6 +56,7 @@ class Orchestrator:
         policy: Policy,
         store: SessionStore,
         log: DecisionLog,
+        entries: EntryBodies,
         ids: Ids,
         limits: TurnLimits,
         pace: Pace,
@@ -65,6 +66,7 @@ class Orchestrator:
         self._policy = policy
         self._store = store
         self._log = log
+        self._entries = entries
         self._limits = limits
         self._admission = Admission(panel=panel, policy=policy, vetted=Vetted())
         self._gate = ReplyGate(panel=panel, policy=policy, broker=broker, ids=ids, pace=pace)
@@ -81,10 +83,9 @@ class Orchestrator:
         # The turn runs in a task of its own: timeouts and task groups must not span the
         # yields of a generator, where they would cancel whatever the consumer is doing.
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        record = Record(log=self._log, policy=self._policy, turn=turn, emit=events.put_nowait)
-        course = Course(
-            turn=turn, toolbox=self._checked(turn), record=record, emit=events.put_nowait
-        )
+        emit = events.put_nowait
+        record = Record(log=self._log, bodies=self._entries, turn=turn, emit=emit)
+        course = Course(turn=turn, toolbox=self._checked(turn), record=record, emit=emit)
         task = asyncio.create_task(self._within_time(course))
         task.add_done_callback(lambda _: events.put_nowait(None))
         try:
@@ -92,9 +93,11 @@ class Orchestrator:
                 yield event
             task.result()
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait((task,))
+            task.cancel()
+            await asyncio.wait((task,))
+            if not task.cancelled():
+                # Told to whoever still reads; a reader that left has no use for it.
+                task.exception()
 
     def _checked(self, turn: Turn) -> Toolbox:
         message = turn.message
@@ -199,13 +202,13 @@ class Orchestrator:
         )
 
     def _draft(self, turn: Turn, context: Context) -> Draft:
-        scope = "\0".join((turn.key.tenant, turn.key.user, turn.key.session))
+        key = turn.key
         request = CompletionRequest(
             messages=context.messages,
             tools=turn.tools,
             tool_choice=turn.tool_choice,
             sampling=replace(turn.sampling, max_tokens=self._reply_tokens(turn)),
-            affinity=hashlib.sha256(scope.encode(errors="surrogatepass")).hexdigest()[:16],
+            affinity=self._entries.digest(f"{key.tenant}\0{key.user}\0{key.session}"),
         )
         return Draft(self._engine, request)
 
@@ -214,7 +217,7 @@ class Orchestrator:
         return min(asked or self._limits.reply_tokens, self._limits.reply_tokens)
 
     async def _finish(self, course: Course, outcome: Outcome, lease: Lease | None) -> None:
-        log_id = course.record.finished(outcome)
+        log_id = course.record.finished(outcome.decision, outcome.reason, outcome.usage)
         # The log first: memory never holds an answer whose proof could still be lost.
         await self._log.durable()
         name, clause = decision_name(outcome.decision), outcome.decision.basis.clause

@@ -1,0 +1,66 @@
+"""What one turn leaves in the decision log, and the decisions it announces."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from assistant.audit.entries import EntryBodies
+from assistant.audit.protocol import DecisionLog
+from assistant.errors import LogUnavailableError
+from assistant.events import Event, Judged, Usage
+from assistant.turn import Turn
+from guards.conversation import Exchange
+from policies.decision import Decision
+
+DECISION = "decision"
+TURN = "turn"
+FAILURE = "failure"
+
+
+class Record:
+    """Writes each decision before it takes effect, and how the turn ended."""
+
+    def __init__(
+        self,
+        *,
+        log: DecisionLog,
+        bodies: EntryBodies,
+        turn: Turn,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._log = log
+        self._bodies = bodies
+        self._scope = bodies.scope(turn)
+        self._emit = emit
+        self._loop = asyncio.get_running_loop()
+        self._start = self._loop.time()
+
+    def decided(self, exchange: Exchange, decision: Decision) -> None:
+        """Record a decision and announce it.
+
+        Raises:
+            LogUnavailableError: it could not be recorded, so it must not take effect.
+        """
+        at = self._elapsed()
+        self._append(DECISION, self._bodies.decision(exchange, decision, at))
+        self._emit(Judged(subject=exchange.subject, decision=decision, at=at))
+
+    def finished(self, decision: Decision, reason: str, usage: Usage) -> str:
+        """Record the turn's end and return the entry's id, which the answer names.
+
+        Raises:
+            LogUnavailableError: it could not be recorded.
+        """
+        return self._append(TURN, self._bodies.end(decision, reason, usage, self._elapsed()))
+
+    def failed(self, code: str) -> None:
+        """Record that the turn failed; a log that fails too has nowhere to say so."""
+        with suppress(LogUnavailableError):
+            self._append(FAILURE, self._bodies.failure(code, self._elapsed()))
+
+    def _append(self, kind: str, body: dict[str, Any]) -> str:
+        return self._log.append(kind, {**self._scope, **body})
+
+    def _elapsed(self) -> float:
+        return self._loop.time() - self._start
