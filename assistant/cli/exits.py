@@ -4,9 +4,13 @@ import hashlib
 import traceback
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from assistant import errors
+from policies.mistakes import PolicyError
+
+if TYPE_CHECKING:
+    from assistant.cli.terminal import Terminal
 
 
 class Exit(IntEnum):
@@ -50,6 +54,13 @@ class Complaint:
         match error:
             case Failed():
                 return cls(message=str(error), hint=error.hint, code=error.code, exit=error.exit)
+            case PolicyError():
+                return cls(
+                    message=f"the policy cannot be used:\n{error}",
+                    hint="`corral policy check` shows the same while you put it right",
+                    code="policy_error",
+                    exit=Exit.USAGE,
+                )
             case errors.CorralError():
                 code, hint = _advice(error)
                 return cls(message=str(error), hint=hint, code=error.code, exit=code)
@@ -69,6 +80,15 @@ class Complaint:
             "exit": int(self.exit),
         }
 
+    def show(self, terminal: "Terminal") -> None:
+        """One sentence and what to do, on standard error; JSON for machines."""
+        if terminal.json_mode:
+            terminal.error_json({"error": self.as_json()})
+            return
+        terminal.note(f"corral: {self.message}", "bold red")
+        if self.hint:
+            terminal.note(self.hint)
+
 
 def _advice(error: errors.CorralError) -> tuple[Exit, str]:
     match error:
@@ -76,6 +96,8 @@ def _advice(error: errors.CorralError) -> tuple[Exit, str]:
             return Exit.USAGE, "`corral doctor` shows what is set and what would be right"
         case errors.InvalidTurnError():
             return Exit.USAGE, "change the message and send it again"
+        case errors.ModelUnavailableError():
+            return Exit.UNAVAILABLE, "`corral models list` shows what there is"
         case errors.SessionBusyError():
             return Exit.UNAVAILABLE, "wait for the other turn, or use another --session"
         case errors.MemoryUnavailableError():

@@ -83,7 +83,7 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port to listen on [CORRAL_PORT, 8000].")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Server processes [CORRAL_WORKERS, 1].")
+        int | None, typer.Option(min=1, max=256, help="Server processes.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -126,7 +126,8 @@ def main(args: Sequence[str], *, assemble: object = None) -> int:
         typer.echo(error.format_message())
         return Exit.USAGE
     except ClickException as error:
-        place = error.ctx.command_path if getattr(error, "ctx", None) else "corral"
+        context = getattr(error, "ctx", None)
+        place = context.command_path if context is not None else "corral"
         complaint = Complaint(
             message=error.format_message(),
             hint=f"`{place} --help` shows how it is used",
@@ -139,19 +140,9 @@ def main(args: Sequence[str], *, assemble: object = None) -> int:
         complaint = Complaint.about(error)
     else:
         return code if isinstance(code, int) else Exit.OK
-    return _complain(complaint, json_mode="--json" in args)
-
-
-def _complain(complaint: Complaint, *, json_mode: bool) -> int:
     from assistant.cli.terminal import Terminal
 
-    terminal = Terminal()
-    if json_mode:
-        terminal.error_json({"error": complaint.as_json()})
-    else:
-        terminal.note(f"corral: {complaint.message}", "bold red")
-        if complaint.hint:
-            terminal.note(complaint.hint)
+    complaint.show(Terminal(json_mode="--json" in args))
     return complaint.exit
 
 

@@ -1,0 +1,124 @@
+"""Holds turns for a person at a terminal: opens the assistant, plays a turn, shows its text."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from typing import assert_never
+
+from assistant import bootstrap
+from assistant.bootstrap import Assistant, Progress
+from assistant.cli.exits import Exit, Failed
+from assistant.cli.report import TurnReport
+from assistant.cli.terminal import Terminal
+from assistant.clock import random_id
+from assistant.events import (
+    Finished,
+    Judged,
+    Refused,
+    Retracted,
+    TextReleased,
+    ToolCallReleased,
+)
+from assistant.settings import Settings, load_settings
+from assistant.turn import Sampling, SessionKey, Turn
+from guards.conversation import text_message
+
+Assemble = Callable[[Settings, Progress], AbstractAsyncContextManager[Assistant]]
+
+TENANT = "local"
+USER = "cli"
+
+
+@asynccontextmanager
+async def opened(assemble: Assemble | None, terminal: Terminal) -> AsyncIterator[Assistant]:
+    """The assistant the settings describe, its start shown step by step on standard error."""
+    async with (assemble or bootstrap.assemble)(load_settings(), terminal.note) as assistant:
+        yield assistant
+
+
+def user_turn(
+    text: str, *, session: str | None, locale: str, sampling: Sampling | None = None
+) -> Turn:
+    """A turn of the person at this terminal; without a ``session`` nothing is remembered.
+
+    Raises:
+        Failed: the text is empty or holds what is no Unicode.
+    """
+    checked(text)
+    turn_id = random_id("msg_")
+    key = SessionKey(tenant=TENANT, user=USER, session=session or random_id("once_"))
+    return Turn(
+        id=turn_id,
+        key=key,
+        message=text_message(text, id=turn_id),
+        remembered=session is not None,
+        locale=locale,
+        sampling=sampling or Sampling(),
+    )
+
+
+def checked(text: str) -> str:
+    """``text`` if it can be judged.
+
+    Raises:
+        Failed: it is empty, or was not UTF-8.
+    """
+    if not text.strip():
+        raise Failed(
+            "the text is empty", hint="give at least one word", code="empty_text", exit=Exit.USAGE
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Failed(
+            "the text is not valid UTF-8",
+            hint="convert it first, for example with iconv",
+            code="not_utf8",
+            exit=Exit.USAGE,
+        ) from None
+    return text
+
+
+async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnReport:
+    """Run ``turn``, show its text as it is released, and say what it came to.
+
+    Raises:
+        CorralError: the turn could not be held.
+    """
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    shown: list[str] = []
+    judged: list[Judged] = []
+    finished: Finished | None = None
+    first_text: float | None = None
+    async with aclosing(assistant.orchestrator.run(turn)) as events:
+        async for event in events:
+            match event:
+                case Judged():
+                    judged.append(event)
+                case TextReleased(text=text) | Refused(text=text):
+                    if first_text is None:
+                        first_text = loop.time() - start
+                    shown.append(text)
+                    terminal.write(text)
+                case Retracted(text=text):
+                    # A terminal cannot take back what it showed; it says so instead.
+                    terminal.write("\n[withdrawn] ")
+                    terminal.write(text)
+                    shown = [text]
+                case ToolCallReleased():
+                    pass  # no tools are offered from a terminal
+                case Finished():
+                    finished = event
+                case _:
+                    assert_never(event)
+    terminal.line()
+    if finished is None:
+        raise RuntimeError("the turn ended without its last event")
+    return TurnReport(
+        reply="".join(shown),
+        judged=tuple(judged),
+        finished=finished,
+        first_text=first_text,
+        total=loop.time() - start,
+    )
