@@ -1,0 +1,293 @@
+"""From a verdict to a decision. Pure: the same arguments give the same decision (I10)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from guards.conversation import Exchange
+from guards.hazards import Hazard
+from guards.panel import PanelVerdict
+from guards.verdict import Finding, Span, Unscanned, Verdict
+from policies.audience import Audience
+from policies.clause import DEFAULT_DENY, GUARD_UNAVAILABLE, PRIORITIES, Clause, Rules, Table
+from policies.conditions import ConditionFailedError, Facts
+from policies.decision import Allow, Basis, Decision, Escalate, Refuse, Rewrite, Steer, Support
+from policies.schema import Kind
+from policies.texts import REFUSED, UNAVAILABLE, in_locale
+
+CONDITION_FAILED = "condition failed"
+NOT_LOCATED = "a finding to rewrite has no span"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A clause that applies. ``reason`` says why it refuses against its own ``kind``."""
+
+    clause: Clause
+    kind: Kind
+    priority: int
+    probability: float
+    spans: tuple[Span, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relief:
+    """What the ``degraded`` rules allow while guards are missing.
+
+    Attributes:
+        ceilings: for each hazard the threshold that may not be exceeded meanwhile.
+        fallbacks: for each guard that is missing those that stand in for it.
+        reason: who stands in for whom, and why.
+    """
+
+    ceilings: Mapping[Hazard, float]
+    fallbacks: Mapping[str, frozenset[str]]
+    reason: str
+
+
+def decide(
+    rules: Rules, exchange: Exchange, verdict: PanelVerdict, audience: Audience, locale: str
+) -> Decision:
+    """What may happen with ``exchange``. Never raises for anything a guard or a person said.
+
+    In this order: a subject without a clause is refused; clauses that apply are ranked (see
+    :func:`_rank`) and the first decides, if it blocks; a missing guard for which no ``degraded``
+    rule speaks refuses; else the first clause decides, and where none applies it is allowed.
+    """
+    table = rules.tables.get((exchange.subject, audience))
+    if table is None:
+        return _refuse(rules, verdict, DEFAULT_DENY, REFUSED, locale, None)
+    gap = _gap(table, exchange, verdict)
+    if gap is None and not table.conditional and not _reaches_floor(table, verdict):
+        basis = Basis(clause=None, policy=rules.label, digest=rules.digest, verdict=verdict)
+        return Allow(basis=basis)
+    relief = None if gap is None else _relief(rules, table, exchange, verdict, audience)
+    facts = Facts(exchange, verdict, audience, locale, rules.lists)
+    matches = sorted(_matches(table, verdict, audience, relief, facts), key=_rank)
+    refused = gap is not None and relief is None
+    if refused and not (matches and matches[0].kind in _BLOCKING):
+        return _refuse(rules, verdict, GUARD_UNAVAILABLE, UNAVAILABLE, locale, gap)
+    return _carry_out(rules, verdict, locale, matches, relief, gap if refused else None)
+
+
+_BLOCKING = frozenset({Kind.ESCALATE, Kind.REFUSE, Kind.SUPPORT})
+
+
+def _rank(match: Match) -> tuple[int, float, int]:
+    """Highest priority first, then highest probability, then first in the file."""
+    return (-match.priority, -match.probability, match.clause.order)
+
+
+def _gap(table: Table, exchange: Exchange, verdict: PanelVerdict) -> str | None:
+    """Why the verdict is not enough to allow anything; ``None`` when it is."""
+    if verdict.subject is not exchange.subject:
+        return "the verdict is about another subject"
+    if not verdict.judgements:
+        return "no guard judged"
+    if verdict.unscanned:
+        return "; ".join(f"{u.guard}: {u.reason.value}" for u in verdict.unscanned)
+    return _unseated(table, verdict)
+
+
+def _unseated(table: Table, verdict: PanelVerdict) -> str | None:
+    """A clause names the guards it trusts, and none of them was asked."""
+    if table.named_guards:
+        seated = {judgement.guard for judgement in verdict.judgements}
+        for names in table.named_guards:
+            if names.isdisjoint(seated):
+                return f"not seated: {', '.join(sorted(names))}"
+    return None
+
+
+def _reaches_floor(table: Table, verdict: PanelVerdict) -> bool:
+    floors = table.floors
+    for finding in verdict.findings:
+        floor = floors.get(finding.hazard)
+        if floor is not None and finding.probability >= floor:
+            return True
+        if finding.custom is not None and table.custom:
+            return True
+    return False
+
+
+def _relief(
+    rules: Rules, table: Table, exchange: Exchange, verdict: PanelVerdict, audience: Audience
+) -> Relief | None:
+    """The stand-ins for every missing guard, or ``None`` if one of them has none.
+
+    Every hazard the subject's clauses speak of must be covered. Nothing can stand in for a guard
+    with categories of the operator's own.
+    """
+    if verdict.subject is not exchange.subject or not verdict.unscanned:
+        return None
+    if table.custom or _unseated(table, verdict) is not None:
+        return None
+    judged = {j.guard for j in verdict.judgements if isinstance(j, Verdict)}
+    ceilings: dict[Hazard, float] = {}
+    fallbacks: dict[str, frozenset[str]] = {}
+    reasons = []
+    for missing in verdict.unscanned:
+        able = [
+            rule
+            for rule in rules.stand_ins
+            if rule.guard == missing.guard
+            and rule.fallback in judged
+            and missing.reason in rule.failures
+            and exchange.subject in rule.subjects
+        ]
+        if not able or not table.hazards <= {h for rule in able for h in rule.hazards}:
+            return None
+        for rule in able:
+            for hazard in rule.hazards:
+                ceilings[hazard] = min(rule.cutoffs[audience], ceilings.get(hazard, 1.0))
+        names = frozenset(rule.fallback for rule in able)
+        fallbacks[missing.guard] = names
+        reasons.append(_stands_in(missing, names))
+    return Relief(ceilings=ceilings, fallbacks=fallbacks, reason="; ".join(reasons))
+
+
+def _stands_in(missing: Unscanned, names: frozenset[str]) -> str:
+    return f"{', '.join(sorted(names))} for {missing.guard}: {missing.reason.value}"
+
+
+def _matches(
+    table: Table,
+    verdict: PanelVerdict,
+    audience: Audience,
+    relief: Relief | None,
+    facts: Facts,
+) -> list[Match]:
+    found = []
+    for clause in table.clauses:
+        hits = _hits(clause, verdict, audience, relief) if clause.scored else []
+        if clause.scored and not hits:
+            continue
+        probability = max((hit.probability for hit in hits), default=0.0)
+        try:
+            if clause.condition is not None and not clause.condition.holds(facts):
+                continue
+        except ConditionFailedError:
+            found.append(_as_refusal(clause, probability, CONDITION_FAILED))
+            continue
+        if clause.kind is not Kind.REWRITE:
+            found.append(_as_written(clause, probability, ()))
+        elif hits and all(hit.span is not None for hit in hits):
+            spans = tuple(hit.span for hit in hits if hit.span is not None)
+            found.append(_as_written(clause, probability, spans))
+        else:
+            found.append(_as_refusal(clause, probability, NOT_LOCATED))
+    return found
+
+
+def _as_written(clause: Clause, probability: float, spans: tuple[Span, ...]) -> Match:
+    return Match(
+        clause=clause,
+        kind=clause.kind,
+        priority=clause.priority,
+        probability=probability,
+        spans=spans,
+    )
+
+
+def _as_refusal(clause: Clause, probability: float, reason: str) -> Match:
+    return Match(
+        clause=clause,
+        kind=Kind.REFUSE,
+        priority=max(clause.priority, PRIORITIES[Kind.REFUSE]),
+        probability=probability,
+        reason=reason,
+    )
+
+
+def _hits(
+    clause: Clause, verdict: PanelVerdict, audience: Audience, relief: Relief | None
+) -> list[Finding]:
+    """The findings that bring ``clause`` into force."""
+    hits = []
+    for judgement in verdict.judgements:
+        if not isinstance(judgement, Verdict):
+            continue
+        if clause.guards and not _counts(clause, judgement.guard, relief):
+            continue
+        cutoff = clause.guard_cutoffs.get(judgement.guard, clause.cutoffs)[audience]
+        for finding in judgement.findings:
+            if finding.hazard in clause.hazards or finding.custom in clause.custom:
+                ceiling = cutoff
+                if relief is not None and cutoff <= 1.0:
+                    ceiling = min(cutoff, relief.ceilings.get(finding.hazard, cutoff))
+                if finding.probability >= ceiling:
+                    hits.append(finding)
+    return hits
+
+
+def _counts(clause: Clause, guard: str, relief: Relief | None) -> bool:
+    """Whether ``guard``'s scores count for a clause that names its guards."""
+    if guard in clause.guards or relief is None:
+        return guard in clause.guards
+    return any(guard in relief.fallbacks.get(name, ()) for name in clause.guards)
+
+
+def _carry_out(
+    rules: Rules,
+    verdict: PanelVerdict,
+    locale: str,
+    matches: list[Match],
+    relief: Relief | None,
+    gap: str | None,
+) -> Decision:
+    """The decision the first of the ranked ``matches`` asks for; ``Allow`` without any."""
+    first = matches[0] if matches else None
+    reasons = [first and first.reason, relief and relief.reason, gap]
+    basis = Basis(
+        clause=first.clause.id if first else None,
+        policy=rules.label,
+        digest=rules.digest,
+        verdict=verdict,
+        degraded=relief is not None,
+        reason="; ".join(reason for reason in reasons if reason) or None,
+    )
+    if first is None:
+        return Allow(basis=basis)
+    clause = first.clause
+    key = clause.payload if first.reason is None else REFUSED
+    title = in_locale(clause.title, locale, rules.texts.default)
+    text = rules.texts.get(key, locale, title=title)
+    match first.kind:
+        case Kind.ESCALATE:
+            return Escalate(basis=basis, text=text)
+        case Kind.REFUSE:
+            return Refuse(basis=basis, text=text)
+        case Kind.SUPPORT:
+            return Support(basis=basis, text=text)
+        case Kind.REWRITE:
+            return Rewrite(basis=basis, spans=_joined(matches), replacement=text)
+        case Kind.STEER:
+            keys = dict.fromkeys(m.clause.payload for m in matches if m.kind is Kind.STEER)
+            guidance = "\n\n".join(rules.texts.get(key, locale) for key in keys)
+            return Steer(basis=basis, guidance=guidance)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _joined(matches: list[Match]) -> tuple[Span, ...]:
+    """The spans of every rewriting clause in order, those that overlap or touch made one."""
+    spans = sorted(
+        (span.start, span.end) for m in matches if m.kind is Kind.REWRITE for span in m.spans
+    )
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return tuple(Span(start=start, end=end) for start, end in joined)
+
+
+def _refuse(
+    rules: Rules, verdict: PanelVerdict, clause: str, key: str, locale: str, reason: str | None
+) -> Refuse:
+    basis = Basis(
+        clause=clause, policy=rules.label, digest=rules.digest, verdict=verdict, reason=reason
+    )
+    return Refuse(basis=basis, text=rules.texts.get(key, locale))
