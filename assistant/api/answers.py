@@ -1,0 +1,160 @@
+"""The shapes of what is answered, for the OpenAPI description; tests hold the answers to them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorDetail(Shape):
+    message: str = Field(description="What is wrong and what would be right. For people.")
+    type: str
+    param: str | None = Field(description="The request's field, `messages[3].content`.")
+    code: str = Field(description="Stable; for programs.")
+    reference: str = Field(description="Names this error in the server's log.")
+
+
+class Error(Shape):
+    error: ErrorDetail
+
+
+class Usage(Shape):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class CalledFunction(Shape):
+    name: str
+    arguments: str = Field(description="JSON text, as the model wrote it.")
+
+
+class ToolCall(Shape):
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
+class ToolCallPiece(ToolCall):
+    index: int
+
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class CorralAnswer(Shape):
+    """What was decided about the turn, and where the proof is."""
+
+    decision: Literal["allow", "rewrite", "steer", "support", "refuse", "escalate"]
+    clause: str | None = Field(description="The policy's clause that decided, if one did.")
+    log_id: str = Field(description="Entry of the decision log.")
+    replayed: bool = Field(description="The message had been answered before; this is that answer.")
+    policy: str = Field(description="Name and version, `acceptable_use@1.0.0`.")
+    retracted: bool = Field(
+        False, description="Text that had been released was withdrawn while the reply was written."
+    )
+    text: str | None = Field(
+        None, description="In a stream, what to show instead of what was withdrawn."
+    )
+
+
+class ReplyMessage(Shape):
+    role: Literal["assistant"]
+    content: str | None
+    refusal: None = None
+    tool_calls: list[ToolCall] | None = None
+
+
+class Choice(Shape):
+    index: Literal[0]
+    message: ReplyMessage
+    logprobs: None
+    finish_reason: FinishReason
+
+
+class ChatCompletion(Shape):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice] = Field(min_length=1, max_length=1)
+    usage: Usage
+    corral: CorralAnswer
+
+
+class Delta(Shape):
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    tool_calls: list[ToolCallPiece] | None = None
+
+
+class ChunkChoice(Shape):
+    index: Literal[0]
+    delta: Delta
+    logprobs: None
+    finish_reason: FinishReason | None
+
+
+class ChatCompletionChunk(Shape):
+    """One `data:` line of a stream; the stream ends with `data: [DONE]`."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice] = Field(
+        max_length=1, description="Empty in the chunk that carries the usage."
+    )
+    usage: Usage | None = None
+    corral: CorralAnswer | None = Field(None, description="On the chunk with the finish_reason.")
+
+
+class UnscannedBy(Shape):
+    guard: str
+    reason: str
+
+
+class CorralModeration(Shape):
+    decision: Literal["allow", "rewrite", "steer", "support", "refuse", "escalate"]
+    clause: str | None
+    policy: str
+    hazards: dict[str, float] = Field(description="Probability by hazard; the rest is zero.")
+    unscanned: list[UnscannedBy] = Field(description="Guards that could not judge, and why.")
+
+
+class ModerationResult(Shape):
+    flagged: bool = Field(description="The policy blocks the text, or a guard could not judge it.")
+    categories: dict[str, bool]
+    category_scores: dict[str, float]
+    category_applied_input_types: dict[str, list[str]]
+    corral: CorralModeration
+
+
+class Moderation(Shape):
+    id: str
+    model: str
+    results: list[ModerationResult]
+
+
+class Model(Shape):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(Shape):
+    object: Literal["list"]
+    data: list[Model]
+
+
+class Alive(Shape):
+    status: Literal["ok"]
+
+
+class Ready(Shape):
+    status: Literal["ready", "unavailable"]
+    parts: dict[str, str] = Field(description="`ok` or what is wrong: engine, memory, log, guards.")

@@ -1,0 +1,141 @@
+"""A text judged by the panel and decided by the policy, in OpenAI's words and our own."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from assistant.api.failures import invalid
+from assistant.api.metrics import Metrics
+from assistant.events import Judged
+from guards.conversation import Exchange, Subject, text_message
+from guards.hazards import Hazard
+from guards.panel import Panel, PanelVerdict
+from policies.audience import Audience
+from policies.bundle import Policy
+from policies.decision import Decision, Escalate, Refuse, Support, decision_name
+
+SIDE_BY_SIDE = 8
+"""Texts of one request that are judged at once."""
+
+SURE = 0.5
+"""Probability from which a category counts as met whatever clause decided."""
+
+CATEGORIES: dict[str, frozenset[Hazard]] = {
+    "harassment": frozenset({Hazard.DEFAMATION}),
+    "harassment/threatening": frozenset(),
+    "hate": frozenset({Hazard.HATE}),
+    "hate/threatening": frozenset(),
+    "illicit": frozenset(
+        {
+            Hazard.NON_VIOLENT_CRIMES,
+            Hazard.SEX_CRIMES,
+            Hazard.INTELLECTUAL_PROPERTY,
+            Hazard.INDISCRIMINATE_WEAPONS,
+            Hazard.CODE_INTERPRETER_ABUSE,
+        }
+    ),
+    "illicit/violent": frozenset({Hazard.VIOLENT_CRIMES, Hazard.INDISCRIMINATE_WEAPONS}),
+    "self-harm": frozenset({Hazard.SELF_HARM}),
+    "self-harm/instructions": frozenset(),
+    "self-harm/intent": frozenset(),
+    "sexual": frozenset({Hazard.SEXUAL_CONTENT, Hazard.CHILD_EXPLOITATION}),
+    "sexual/minors": frozenset({Hazard.CHILD_EXPLOITATION}),
+    "violence": frozenset({Hazard.VIOLENT_CRIMES, Hazard.SEX_CRIMES}),
+    "violence/graphic": frozenset(),
+}
+"""OpenAI's categories and the hazards they stand for. Those without one are always false, and
+hazards that OpenAI has no word for appear under ``corral`` only."""
+
+
+class Moderator:
+    """Judges texts as if a user had said them."""
+
+    def __init__(self, panel: Panel, policy: Policy, metrics: Metrics) -> None:
+        self._panel = panel
+        self._policy = policy
+        self._metrics = metrics
+
+    async def moderate(
+        self, texts: Sequence[str], audience: Audience, locale: str
+    ) -> list[dict[str, Any]]:
+        """One result of OpenAI's shape per text, in their order."""
+        places = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def one(text: str) -> dict[str, Any]:
+            async with places:
+                return await self._judge(text, audience, locale)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(text)) for text in texts]
+        return [task.result() for task in tasks]
+
+    async def _judge(self, text: str, audience: Audience, locale: str) -> dict[str, Any]:
+        exchange = Exchange(subject=Subject.USER_INPUT, message=text_message(text, id="moderation"))
+        verdict = await self._panel.judge(exchange)
+        decision = self._policy.decide(exchange, verdict, audience, locale)
+        self._metrics.judged(
+            Judged(subject=exchange.subject, decision=decision, at=verdict.elapsed)
+        )
+        return result(decision, self._named_hazards(decision))
+
+    def _named_hazards(self, decision: Decision) -> frozenset[Hazard]:
+        """The hazards that the deciding clause speaks of; reserved clauses speak of none."""
+        clause = decision.basis.clause
+        for candidate in self._policy.clauses:
+            if candidate.id == clause:
+                return frozenset(candidate.hazards)
+        return frozenset()
+
+
+def result(decision: Decision, named: frozenset[Hazard]) -> dict[str, Any]:
+    """A moderation result.
+
+    ``flagged`` is true for every decision that blocks, so also when a guard could not judge:
+    what nobody has judged is never reported as fine (I2).
+    """
+    basis = decision.basis
+    verdict = basis.verdict
+    blocked = isinstance(decision, Support | Refuse | Escalate)
+    return {
+        "flagged": blocked,
+        "categories": {
+            category: blocked and any(_met(verdict, hazard, hazard in named) for hazard in hazards)
+            for category, hazards in CATEGORIES.items()
+        },
+        "category_scores": {
+            category: max((verdict.probability(hazard) for hazard in hazards), default=0.0)
+            for category, hazards in CATEGORIES.items()
+        },
+        "category_applied_input_types": {category: ["text"] for category in CATEGORIES},
+        "corral": {
+            "decision": decision_name(decision),
+            "clause": basis.clause,
+            "policy": basis.policy,
+            "hazards": {
+                hazard.value: probability
+                for hazard in Hazard
+                if (probability := verdict.probability(hazard)) > 0
+            },
+            "unscanned": [
+                {"guard": failure.guard, "reason": failure.reason.value}
+                for failure in verdict.unscanned
+            ],
+        },
+    }
+
+
+def _met(verdict: PanelVerdict, hazard: Hazard, named: bool) -> bool:
+    probability = verdict.probability(hazard)
+    return probability >= SURE or (named and probability > 0)
+
+
+def check_lengths(texts: Sequence[str], limit: int) -> None:
+    """Refuse a text of more than ``limit`` characters.
+
+    Raises:
+        ApiError: 400 naming it.
+    """
+    for index, text in enumerate(texts):
+        if len(text) > limit:
+            param = "input" if len(texts) == 1 else f"input[{index}]"
+            raise invalid(param, f"must not be longer than {limit} characters")

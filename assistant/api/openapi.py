@@ -1,0 +1,51 @@
+"""The OpenAPI description: real schemas for bodies that are read by hand on the hot path."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from assistant.api.answers import ChatCompletionChunk
+from assistant.api.chat_request import ChatRequest
+from assistant.api.moderation_request import ModerationRequest
+
+_REF = "#/components/schemas/{model}"
+_EXTRA: tuple[type[BaseModel], ...] = (ChatRequest, ModerationRequest, ChatCompletionChunk)
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The ``requestBody`` that refers to ``model``."""
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def stream_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The content of a stream of server-sent events of ``model``."""
+    return {"text/event-stream": {"schema": {"$ref": _REF.format(model=model.__name__)}}}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The application's description, OpenAPI 3.1."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for model in _EXTRA:
+        schema = model.model_json_schema(ref_template=_REF)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
+    components["securitySchemes"] = {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Needed when the server has API keys.",
+        }
+    }
+    document["security"] = [{"key": []}, {}]
+    return document
