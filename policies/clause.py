@@ -148,7 +148,7 @@ class Table:
     Attributes:
         clauses: those about the subject, in file order.
         floors: for each hazard the lowest threshold of any of them: below it nothing applies.
-        conditional: whether any of them applies by its condition alone.
+        conditional: those of them that apply by their condition alone.
         custom: whether any of them names a category of the operator's own.
         named_guards: for each clause that names guards, those guards: one must have judged.
         hazards: every hazard the clauses speak of.
@@ -156,7 +156,7 @@ class Table:
 
     clauses: tuple[Clause, ...]
     floors: Mapping[Hazard, float]
-    conditional: bool
+    conditional: tuple[Clause, ...]
     custom: bool
     named_guards: frozenset[frozenset[str]]
     hazards: frozenset[Hazard]
@@ -176,7 +176,7 @@ def tabulate(clauses: tuple[Clause, ...], subject: Subject, audience: Audience) 
     return Table(
         clauses=about,
         floors=floors,
-        conditional=any(not clause.scored for clause in about),
+        conditional=tuple(clause for clause in about if not clause.scored),
         custom=any(clause.custom for clause in about),
         named_guards=frozenset(clause.guards for clause in about if clause.guards),
         hazards=frozenset(hazard for clause in about for hazard in clause.hazards),

@@ -11,7 +11,7 @@ from guards.conversation import Exchange, Role, Subject
 from guards.hazards import Hazard
 from guards.panel import PanelVerdict
 from policies.audience import Audience
-from policies.phrases import PhraseList, normalise
+from policies.phrases import PhraseList, Wording
 
 MENTIONS = "mentions."
 ASKED = "asked."
@@ -143,7 +143,7 @@ def _problems(report: str) -> list[Problem]:
 class Facts:
     """The variables of one decision, each worked out when first asked for."""
 
-    __slots__ = ("_exchange", "_lists", "_simple", "_texts", "_verdict")
+    __slots__ = ("_exchange", "_lists", "_simple", "_verdict", "_wordings")
 
     def __init__(
         self,
@@ -157,12 +157,14 @@ class Facts:
         self._verdict = verdict
         self._lists = lists
         self._simple = {"audience": audience.value, "locale": locale}
-        self._texts: dict[str, str] = {}
+        self._wordings: dict[str, Wording] = {}
 
     def __call__(self, name: str, /) -> Any:
         if name.startswith(MENTIONS):
             return self._mentions(name.removeprefix(MENTIONS), "text", lambda: self._exchange.text)
         if name.startswith(ASKED):
+            if self._exchange.subject is Subject.USER_INPUT:
+                return self(MENTIONS + name.removeprefix(ASKED))
             return self._mentions(name.removeprefix(ASKED), "user_text", self._user_text)
         match name:
             case "text":
@@ -180,10 +182,10 @@ class Facts:
                 return self._simple[name]
 
     def _mentions(self, name: str, source: str, text: Callable[[], str]) -> bool:
-        normalised = self._texts.get(source)
-        if normalised is None:
-            normalised = self._texts[source] = normalise(text())
-        return self._lists[name].found_in(normalised)
+        wording = self._wordings.get(source)
+        if wording is None:
+            wording = self._wordings[source] = Wording.of(text())
+        return self._lists[name].found_in(wording)
 
     def _user_text(self) -> str:
         if self._exchange.subject is Subject.USER_INPUT:

@@ -59,12 +59,12 @@ def decide(
     if table is None:
         return _refuse(rules, verdict, DEFAULT_DENY, REFUSED, locale, None)
     gap = _gap(table, exchange, verdict)
-    if gap is None and not table.conditional and not _reaches_floor(table, verdict):
-        basis = Basis(clause=None, policy=rules.label, digest=rules.digest, verdict=verdict)
-        return Allow(basis=basis)
     relief = None if gap is None else _relief(rules, table, exchange, verdict, audience)
-    facts = Facts(exchange, verdict, audience, locale, rules.lists)
-    matches = sorted(_matches(table, verdict, audience, relief, facts), key=_rank)
+    candidates = table.clauses if relief is not None else _candidates(table, verdict)
+    matches: list[Match] = []
+    if candidates:
+        facts = Facts(exchange, verdict, audience, locale, rules.lists)
+        matches = sorted(_matches(candidates, verdict, audience, relief, facts), key=_rank)
     refused = gap is not None and relief is None
     if refused and not (matches and matches[0].kind in _BLOCKING):
         return _refuse(rules, verdict, GUARD_UNAVAILABLE, UNAVAILABLE, locale, gap)
@@ -100,15 +100,24 @@ def _unseated(table: Table, verdict: PanelVerdict) -> str | None:
     return None
 
 
-def _reaches_floor(table: Table, verdict: PanelVerdict) -> bool:
+def _candidates(table: Table, verdict: PanelVerdict) -> tuple[Clause, ...]:
+    """The clauses that may apply. Most verdicts stay below every threshold, which is found out
+    here in a few comparisons: then only bare conditions are left to look at."""
     floors = table.floors
+    reached = set()
+    custom = False
     for finding in verdict.findings:
         floor = floors.get(finding.hazard)
         if floor is not None and finding.probability >= floor:
-            return True
-        if finding.custom is not None and table.custom:
-            return True
-    return False
+            reached.add(finding.hazard)
+        custom = custom or finding.custom is not None
+    if not reached and not (custom and table.custom):
+        return table.conditional
+    return tuple(
+        clause
+        for clause in table.clauses
+        if not clause.scored or clause.custom or not reached.isdisjoint(clause.hazards)
+    )
 
 
 def _relief(
@@ -152,14 +161,14 @@ def _stands_in(missing: Unscanned, names: frozenset[str]) -> str:
 
 
 def _matches(
-    table: Table,
+    clauses: tuple[Clause, ...],
     verdict: PanelVerdict,
     audience: Audience,
     relief: Relief | None,
     facts: Facts,
 ) -> list[Match]:
     found = []
-    for clause in table.clauses:
+    for clause in clauses:
         hits = _hits(clause, verdict, audience, relief) if clause.scored else []
         if clause.scored and not hits:
             continue
@@ -237,6 +246,9 @@ def _carry_out(
     gap: str | None,
 ) -> Decision:
     """The decision the first of the ranked ``matches`` asks for; ``Allow`` without any."""
+    if not matches and relief is None:
+        basis = Basis(clause=None, policy=rules.label, digest=rules.digest, verdict=verdict)
+        return Allow(basis=basis)
     first = matches[0] if matches else None
     reasons = [first and first.reason, relief and relief.reason, gap]
     basis = Basis(
