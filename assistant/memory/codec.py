@@ -4,6 +4,7 @@ Stored as JSON and not in a binary format so that an operator can read a session
 of the database. Fields that hold their default are left out.
 """
 
+from functools import cache
 from typing import Any
 
 import orjson
@@ -26,6 +27,9 @@ from guards.conversation import (
 
 VERSION = 1
 """Of the record format. A record of another version is refused, never guessed at."""
+
+_DAMAGED = "session memory holds a damaged record"
+_ROLES = {role.value: role for role in Role}
 
 
 class UnreadableRecordError(MemoryUnavailableError):
@@ -52,39 +56,20 @@ def encode_message(message: Message) -> bytes:
     return _dumps(record)
 
 
-def decode_message(data: bytes) -> Message:
-    """The inverse of :func:`encode_message`.
+def decode_messages(data: bytes) -> tuple[Message, ...]:
+    """The inverse of :func:`encode_message` for a JSON array of such objects.
 
     Raises:
-        UnreadableRecordError: the bytes are not a message of this version.
+        UnreadableRecordError: one of them is not a message of this version.
     """
-    record = _loads(data)
+    records = _parsed(data)
+    if not isinstance(records, list):
+        raise UnreadableRecordError(_DAMAGED)
     try:
-        source, integrity, confidentiality = record["by"]
-        parts: tuple[Part, ...]
-        if "text" in record:
-            parts = (TextPart(text=_text(record["text"])),)
-        else:
-            parts = tuple(_part(kind, value) for kind, value in record["parts"])
-        call = record.get("call")
-        return Message(
-            id=_text(record["id"]),
-            role=Role(record["role"]),
-            parts=parts,
-            provenance=Provenance(
-                source=Source(source),
-                integrity=Integrity(integrity),
-                confidentiality=Confidentiality(confidentiality),
-            ),
-            tool_calls=tuple(
-                ToolCall(id=_text(id_), name=_text(name), arguments=_text(arguments))
-                for id_, name, arguments in record.get("calls", ())
-            ),
-            tool_call_id=None if call is None else _text(call),
-        )
+        return tuple([_message(_checked(record)) for record in records])
     except (KeyError, TypeError, ValueError):
         # From None: the error's own text could quote what the user wrote (I9).
-        raise UnreadableRecordError("session memory holds a damaged message") from None
+        raise UnreadableRecordError(_DAMAGED) from None
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -107,8 +92,8 @@ def decode_answer(data: bytes) -> Answer:
     Raises:
         UnreadableRecordError: the bytes are not an answer of this version.
     """
-    record = _loads(data)
     try:
+        record = _checked(_parsed(data))
         clause = record.get("clause")
         return Answer(
             text=_text(record["text"]),
@@ -118,7 +103,37 @@ def decode_answer(data: bytes) -> Answer:
             clause=None if clause is None else _text(clause),
         )
     except (KeyError, TypeError, ValueError):
-        raise UnreadableRecordError("session memory holds a damaged answer") from None
+        raise UnreadableRecordError(_DAMAGED) from None
+
+
+def _message(record: dict[str, Any]) -> Message:
+    parts: tuple[Part, ...]
+    if "text" in record:
+        parts = (TextPart(text=_text(record["text"])),)
+    else:
+        parts = tuple([_part(kind, value) for kind, value in record["parts"]])
+    calls, call = record.get("calls"), record.get("call")
+    return Message(
+        id=_text(record["id"]),
+        role=_ROLES[record["role"]],
+        parts=parts,
+        provenance=_provenance(*record["by"]),
+        tool_calls=tuple([_call(*given) for given in calls]) if calls else (),
+        tool_call_id=None if call is None else _text(call),
+    )
+
+
+@cache
+def _provenance(source: str, integrity: str, confidentiality: str) -> Provenance:
+    return Provenance(
+        source=Source(source),
+        integrity=Integrity(integrity),
+        confidentiality=Confidentiality(confidentiality),
+    )
+
+
+def _call(id_: object, name: object, arguments: object) -> ToolCall:
+    return ToolCall(id=_text(id_), name=_text(name), arguments=_text(arguments))
 
 
 def _part_record(part: Part) -> list[str]:
@@ -154,25 +169,23 @@ def _dumps(record: dict[str, Any]) -> bytes:
         return orjson.dumps({"v": VERSION, "bytes": True} | _as_byte_points(record))
 
 
-def _loads(data: bytes) -> dict[str, Any]:
+def _parsed(data: bytes) -> Any:
     try:
-        record = orjson.loads(data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError:
-        raise UnreadableRecordError("session memory holds a damaged record") from None
+        raise UnreadableRecordError(_DAMAGED) from None
+
+
+def _checked(record: Any) -> dict[str, Any]:
+    """A parsed record of our version, with its strings as they were."""
     if not isinstance(record, dict) or "v" not in record:
-        raise UnreadableRecordError("session memory holds a damaged record")
+        raise UnreadableRecordError(_DAMAGED)
     if record["v"] != VERSION:
         raise UnreadableRecordError(
             f"session memory holds a record of a format other than {VERSION}: "
             "it was written by another version of Corral"
         )
-    if record.pop("bytes", False):
-        try:
-            restored: dict[str, Any] = _from_byte_points(record)
-        except UnicodeError:
-            raise UnreadableRecordError("session memory holds a damaged record") from None
-        return restored
-    return record
+    return _from_byte_points(record) if record.get("bytes") else record
 
 
 def _as_byte_points(value: Any) -> Any:

@@ -26,8 +26,9 @@ class Answer:
 class Lease:
     """The right to run one turn of a session.
 
-    ``token`` is unique to the holder and fences late writers: a commit under a token that no
-    longer holds the lock is refused. ``version`` is the session's version when it was opened.
+    ``token`` is unique to the holder, ``version`` is the session's when it was opened. Together
+    they fence late writers: once another turn has opened the session, this lease is worth
+    nothing while that turn runs, and nothing ever again if it commits.
     """
 
     key: SessionKey

@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from assistant.clock import Ids, random_id
 from assistant.errors import MemoryUnavailableError, SessionBusyError
 from assistant.memory import scripts
-from assistant.memory.codec import decode_answer, decode_message, encode_answer, encode_message
+from assistant.memory.codec import decode_answer, decode_messages, encode_answer, encode_message
 from assistant.memory.keys import SessionKeys
 from assistant.memory.limits import MemoryLimits
 from assistant.memory.protocol import Answered, Commit, Lease, Opened
@@ -65,7 +65,7 @@ class RedisSessionStore:
             match await self._try_open(names, turn, token):
                 case [b"answered", bytes(stored)]:
                     return Answered(answer=decode_answer(stored.partition(b" ")[2]))
-                case [b"opened", bytes(version), list(records)]:
+                case [b"opened", bytes(version), bytes(records)]:
                     lease = Lease(key=key, turn=turn, token=token, version=int(version))
                     return Opened(lease=lease, history=await self._decoded(lease, records))
                 case [b"busy"]:
@@ -81,7 +81,8 @@ class RedisSessionStore:
         """See :class:`SessionStore`."""
         names = SessionKeys.of(lease.key)
         ttl = _milliseconds(self._limits.lock_ttl)
-        if not await self._run(scripts.RENEW, [names.lock], [lease.token, ttl]):
+        keys = [names.lock, names.meta]
+        if not await self._run(scripts.RENEW, keys, [lease.token, lease.version, ttl]):
             raise SessionBusyError(_LOST)
 
     async def commit(self, lease: Lease, commit: Commit) -> None:
@@ -95,6 +96,7 @@ class RedisSessionStore:
         limits = self._limits
         arguments: list[bytes | str | int] = [
             lease.token,
+            lease.version,
             encode_answer(commit.answer),
             _milliseconds(limits.answer_ttl),
             _milliseconds(limits.session_ttl),
@@ -123,7 +125,7 @@ class RedisSessionStore:
                 records: list[Any] = await self._client.lrange(
                     SessionKeys.of(key).quarantine, 0, -1
                 )
-        return tuple(map(decode_message, records))
+        return decode_messages(b"[" + b",".join(records) + b"]")
 
     async def ping(self) -> None:
         """Ask the database for a sign of life.
@@ -147,9 +149,9 @@ class RedisSessionStore:
                     await self._run(scripts.RELEASE, [names.lock], [token])
             raise
 
-    async def _decoded(self, lease: Lease, records: list[bytes]) -> tuple[Message, ...]:
+    async def _decoded(self, lease: Lease, records: bytes) -> tuple[Message, ...]:
         try:
-            return tuple(map(decode_message, records))
+            return decode_messages(records)
         except MemoryUnavailableError:
             with contextlib.suppress(MemoryUnavailableError):
                 await self.release(lease)

@@ -11,6 +11,7 @@ from assistant.turn import SessionKey
 from guards.conversation import Message
 
 _FOREVER = float("inf")
+_LOST = "the session was taken over; nothing was written"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,12 +91,15 @@ class InMemorySessionStore:
     async def renew(self, lease: Lease) -> None:
         """See :class:`SessionStore`."""
         session, now = self._held(lease)
+        session.holder = lease.token
         session.held_until = now + self._limits.lock_ttl
 
     async def commit(self, lease: Lease, commit: Commit) -> None:
         """See :class:`SessionStore`."""
         stored = self._session(lease.key)[0].answers.get(lease.turn)
-        if stored is not None and stored.token == lease.token:
+        if stored is not None:
+            if stored.token != lease.token:
+                raise SessionBusyError(_LOST)
             return
         session, now = self._held(lease)
         limits = self._limits
@@ -128,8 +132,7 @@ class InMemorySessionStore:
 
     def _held(self, lease: Lease) -> tuple[_Session, float]:
         session, now = self._session(lease.key)
-        if session.holder != lease.token:
-            raise SessionBusyError(
-                "the session was taken over by another turn; nothing was written"
-            )
+        free = session.holder is None and session.version == lease.version
+        if session.holder != lease.token and not free:
+            raise SessionBusyError(_LOST)
         return session, now

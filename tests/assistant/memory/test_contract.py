@@ -118,15 +118,50 @@ async def test_a_late_writer_is_fenced_off(make_store: MakeStore, key: SessionKe
     assert texts((await opened(store, key, "t3")).history) == ["in time"]
 
 
-async def test_a_commit_after_the_lease_ran_out_is_refused_though_nobody_came(
+async def test_a_late_writer_is_fenced_off_by_a_commit_that_is_over(
+    make_store: MakeStore, key: SessionKey
+) -> None:
+    store = make_store(replace(LIMITS, lock_ttl=0.05))
+    late = (await opened(store, key, "t1")).lease
+    await take_turn(store, key, "two")
+    with pytest.raises(SessionBusyError):
+        await store.commit(late, commit_of(said("late")))
+    with pytest.raises(SessionBusyError):
+        await store.renew(late)
+    assert texts((await opened(store, key, "t3")).history) == ["two", "two"]
+
+
+async def test_a_turn_that_was_answered_meanwhile_is_not_committed_again(
+    make_store: MakeStore, key: SessionKey
+) -> None:
+    store = make_store(replace(LIMITS, lock_ttl=0.05))
+    late = (await opened(store, key, "t1")).lease
+    again = (await opened(store, key, "t1")).lease
+    await store.commit(again, commit_of(said("one"), text="first"))
+    with pytest.raises(SessionBusyError):
+        await store.commit(late, commit_of(said("one"), text="second"))
+    assert await store.open(key, "t1") == Answered(answer=answer("first"))
+
+
+async def test_a_lease_that_ran_out_is_good_while_nobody_came(
     make_store: MakeStore, key: SessionKey
 ) -> None:
     store = make_store(replace(LIMITS, lock_ttl=0.01))
-    late = (await opened(store, key, "t1")).lease
+    lease = (await opened(store, key, "t1")).lease
     await asyncio.sleep(0.03)
+    await store.commit(lease, commit_of(said("slow")))
+    assert texts((await opened(store, key, "t2")).history) == ["slow"]
+
+
+async def test_renewing_takes_a_lock_back_that_ran_out(
+    make_store: MakeStore, key: SessionKey
+) -> None:
+    store = make_store(replace(LIMITS, lock_ttl=0.3, wait=0.0))
+    lease = (await opened(store, key, "t1")).lease
+    await asyncio.sleep(0.35)
+    await store.renew(lease)
     with pytest.raises(SessionBusyError):
-        await store.commit(late, commit_of(said("late")))
-    assert (await opened(store, key, "t1")).history == ()
+        await store.open(key, "t2")
 
 
 async def test_committing_again_under_the_same_lease_changes_nothing(
