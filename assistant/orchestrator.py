@@ -1,6 +1,7 @@
 """Runs one turn: draft beside judgement, guarded stream, memory, decision log."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -202,13 +203,13 @@ class Orchestrator:
         )
 
     def _draft(self, turn: Turn, context: Context) -> Draft:
-        key = turn.key
+        scope = f"{turn.key.tenant}\0{turn.key.user}\0{turn.key.session}"
         request = CompletionRequest(
             messages=context.messages,
             tools=turn.tools,
             tool_choice=turn.tool_choice,
             sampling=replace(turn.sampling, max_tokens=self._reply_tokens(turn)),
-            affinity=self._entries.digest(f"{key.tenant}\0{key.user}\0{key.session}"),
+            affinity=hashlib.sha256(scope.encode(errors="surrogatepass")).hexdigest()[:16],
         )
         return Draft(self._engine, request)
 

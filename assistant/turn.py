@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from guards.conversation import Message
 from plugins.tool import ToolSpec
 from policies.bundle import Audience
-
-from guards.conversation import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

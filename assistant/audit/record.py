@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from assistant.audit.entries import EntryBodies
 from assistant.audit.protocol import DecisionLog
@@ -31,7 +30,7 @@ class Record:
     ) -> None:
         self._log = log
         self._bodies = bodies
-        self._scope = bodies.scope(turn)
+        self._turn = turn
         self._emit = emit
         self._loop = asyncio.get_running_loop()
         self._start = self._loop.time()
@@ -43,7 +42,7 @@ class Record:
             LogUnavailableError: it could not be recorded, so it must not take effect.
         """
         at = self._elapsed()
-        self._append(DECISION, self._bodies.decision(exchange, decision, at))
+        self._log.append(DECISION, self._bodies.decision(self._turn, exchange, decision, at))
         self._emit(Judged(subject=exchange.subject, decision=decision, at=at))
 
     def finished(self, decision: Decision, reason: str, usage: Usage) -> str:
@@ -52,15 +51,13 @@ class Record:
         Raises:
             LogUnavailableError: it could not be recorded.
         """
-        return self._append(TURN, self._bodies.end(decision, reason, usage, self._elapsed()))
+        body = self._bodies.turn(self._turn, decision, reason, usage, self._elapsed())
+        return self._log.append(TURN, body)
 
     def failed(self, code: str) -> None:
         """Record that the turn failed; a log that fails too has nowhere to say so."""
         with suppress(LogUnavailableError):
-            self._append(FAILURE, self._bodies.failure(code, self._elapsed()))
-
-    def _append(self, kind: str, body: dict[str, Any]) -> str:
-        return self._log.append(kind, {**self._scope, **body})
+            self._log.append(FAILURE, self._bodies.failure(self._turn, code, self._elapsed()))
 
     def _elapsed(self) -> float:
         return self._loop.time() - self._start
