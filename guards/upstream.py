@@ -71,7 +71,15 @@ class Upstream:
         Raises:
             UpstreamError: of any kind.
         """
-        return await self._fetch("GET", path, None, self._get_headers, timeout)
+        return self._parsed(await self._exchange("GET", path, None, self._get_headers, timeout))
+
+    async def ping(self, path: str, *, timeout: float) -> None:
+        """Ask for ``path`` and don't look at the answer.
+
+        Raises:
+            UpstreamError: of any kind, if the status is not 200.
+        """
+        await self._exchange("GET", path, None, self._get_headers, timeout)
 
     async def post_json(self, path: str, body: object, *, timeout: float) -> Any:
         """The parsed answer to ``body`` as JSON. ``timeout`` counts seconds for the whole call.
@@ -80,16 +88,18 @@ class Upstream:
             UpstreamError: of any kind.
             ValueError: ``body`` holds what JSON cannot, such as a lone surrogate.
         """
-        return await self._fetch("POST", path, _encode(body), self._post_headers, timeout)
+        return self._parsed(
+            await self._exchange("POST", path, _encode(body), self._post_headers, timeout)
+        )
 
-    async def _fetch(
+    async def _exchange(
         self,
         method: str,
         path: str,
         data: bytes | None,
         headers: CIMultiDict[str],
         timeout: float,
-    ) -> Any:
+    ) -> bytes:
         try:
             async with asyncio.timeout(timeout):
                 response = await self._open(method, path, data, headers)
@@ -103,6 +113,9 @@ class Upstream:
             raise self._translated(error, f"did not answer within {timeout:g} s") from _cause(error)
         if body is None:
             raise BadResponseError(f"{self.name} answered more than {MAX_BODY_BYTES} bytes")
+        return body
+
+    def _parsed(self, body: bytes) -> Any:
         try:
             return orjson.loads(body) if body else None
         except orjson.JSONDecodeError:

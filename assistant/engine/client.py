@@ -77,6 +77,7 @@ class OpenAIEngine:
         self._model = model
         self._window = window
         self._counting: Counting | None = None
+        self._seen = False
 
     @property
     def model(self) -> str:
@@ -144,23 +145,40 @@ class OpenAIEngine:
         """Prompt tokens of ``messages``, never too few.
 
         Exact on vLLM (``/tokenize`` renders the model's template). On llama-cpp-python the texts
-        are counted exactly and the template's share from above. Elsewhere the answer is
-        :func:`~assistant.engine.tokens.token_bound`.
+        are counted exactly and the template's share from above. Elsewhere, and where the server
+        is too busy to count, the answer is :func:`~assistant.engine.tokens.token_bound`.
 
         Raises:
             EngineError: the server could not be asked.
         """
-        if self._counting is None:
-            return await self._count_first(messages, tools)
-        return await self._count(self._counting, messages, tools)
+        try:
+            if self._counting is None:
+                return await self._count_first(messages, tools)
+            return await self._count(self._counting, messages, tools)
+        except (EngineTimeoutError, EngineOverloadedError):
+            return token_bound(messages, tools)
 
     async def probe(self) -> None:
-        """Ask for the list of models, which every server has.
+        """Ask whether the server can serve the model.
+
+        Until that was once true the list of models is read; afterwards ``/health`` is enough,
+        and a server without it proves by its 404 that it is alive. The list must not be read
+        while llama-cpp-python generates: it answers only when the reply is complete.
 
         Raises:
             EngineError: the server cannot serve the model.
         """
-        await self._served()
+        if not self._seen:
+            await self._served()
+            return
+        try:
+            await self.upstream.ping("/health", timeout=self._call_timeout)
+        except RejectedError as error:
+            if error.kind is not RejectionKind.NOT_FOUND:
+                raise engine_error(error) from error
+        except UpstreamError as error:
+            self._seen = False
+            raise engine_error(error) from error
 
     async def _served(self) -> ServedModel:
         try:
@@ -171,6 +189,7 @@ class OpenAIEngine:
             self._model = models[0].name
         for model in models:
             if model.name == self._model:
+                self._seen = True
                 return model
         raise EngineRequestError(f"{self.upstream.name} does not serve the model asked for")
 
