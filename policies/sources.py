@@ -61,7 +61,7 @@ def read_sources(path: Path) -> Sources:
     return Sources(
         path=path,
         policy=policy,
-        clauses=_clauses(policy.document),
+        clauses=sound_items(policy.document, "clauses", ClauseModel),
         texts=texts,
         phrases=read_source(path.parent / phrases, PhrasesModel, mistakes) if phrases else None,
         resources=(
@@ -98,11 +98,12 @@ def sound_part(model: type[Model], data: Any) -> Model:
     return model.model_construct(**{n: v for n, v in sound.items() if n in model.model_fields})
 
 
-def _clauses(document: Document) -> dict[int, ClauseModel]:
-    listed = document.data.get("clauses") if isinstance(document.data, dict) else None
+def sound_items(document: Document, field: str, model: type[Model]) -> dict[int, Model]:
+    """The sound part of every entry of a list in the file, by its place in it."""
+    listed = document.data.get(field) if isinstance(document.data, dict) else None
     if not isinstance(listed, list):
         return {}
-    return {place: sound_part(ClauseModel, data) for place, data in enumerate(listed)}
+    return {place: sound_part(model, data) for place, data in enumerate(listed)}
 
 
 def content(model: BaseModel) -> Any:
