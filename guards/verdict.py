@@ -41,12 +41,20 @@ class Verdict:
         revision: what exactly judged (model, prompt version, weights digest).
         findings: at most one per hazard and span.
         elapsed: seconds the judgement took.
+        score: probability that the exchange is unsafe at all, from guards that say so. A guard
+            may name no category when it leans to safe, so this is what is recorded for
+            calibration; decisions go by the findings.
     """
 
     guard: str
     revision: str
     findings: tuple[Finding, ...]
     elapsed: float
+    score: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not 0.0 <= self.score <= 1.0:
+            raise ValueError("score must be within [0, 1]")
 
 
 class Failure(StrEnum):
