@@ -42,7 +42,17 @@ class ImageContent(Wire):
     image_url: ImageUrl
 
 
-ContentPart = Annotated[TextContent | ImageContent | RefusalContent, Field(discriminator="type")]
+def _kind(value: object) -> str | None:
+    kind = value.get("type") if isinstance(value, dict) else None
+    return f"<{kind}>" if isinstance(kind, str) else None
+
+
+ContentPart = Annotated[
+    Annotated[TextContent, Tag("<text>")]
+    | Annotated[ImageContent, Tag("<image_url>")]
+    | Annotated[RefusalContent, Tag("<refusal>")],
+    Discriminator(_kind),
+]
 
 
 def _shape(value: object) -> str | None:

@@ -16,7 +16,8 @@ from guards.verdict import Verdict
 from policies.bundle import Policy
 from policies.decision import Allow, Basis, Refuse
 
-LABEL = "acceptable_use@1.0.0"
+POLICY = Policy.load_builtin()
+LABEL = POLICY.label
 
 VERDICT = PanelVerdict(
     subject=Subject.USER_INPUT,
@@ -106,7 +107,7 @@ def assistant(
 
     return SimpleNamespace(
         settings=settings(**overrides),
-        policy=policy or SimpleNamespace(label=LABEL, clauses=()),
+        policy=policy or POLICY,
         panel=Panel([Seat(guard=guard, subjects=guard.subjects)]),
         engine=SimpleNamespace(model="tiny-llama"),
         orchestrator=orchestrator,

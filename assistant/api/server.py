@@ -1,0 +1,115 @@
+"""Runs the application: one process, or several that share an engine and a memory."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import uvicorn
+
+from assistant.api.app import build_app, create_app
+from assistant.api.hosting import configure
+from assistant.api.listener import listen, url
+from assistant.api.workers import run_workers
+from assistant.bootstrap import Progress, assemble, embed
+from assistant.settings import Settings
+
+
+def serve(settings: Settings, workers: int = 1, progress: Progress = print) -> None:
+    """Serve until a signal asks to stop, then let running turns finish.
+
+    ``progress`` receives a line at each step, and where it listens.
+
+    Raises:
+        SettingsError: the address cannot be had.
+        CorralError: a part could not be started.
+    """
+    with contextlib.closing(listen(settings)) as listener:
+        if workers == 1:
+            with asyncio.Runner(loop_factory=configure(build_app).get_loop_factory()) as runner:
+                runner.run(_serve_alone(settings, listener, progress))
+        else:
+            asyncio.run(_serve_together(settings, workers, listener, progress))
+
+
+def _announce(settings: Settings, listener: socket.socket, progress: Progress) -> None:
+    """Tell people where requests are served, and whose."""
+    address = url(listener)
+    progress(f"Corral listens on {address} (described at {address}/docs)")
+    if not settings.api_keys:
+        progress("No API keys are set: only clients on this machine are served.")
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to us and tells when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Its own way ends in raising the signal again, which would cut our clean-up short."""
+        yield
+
+
+async def _serve_alone(settings: Settings, listener: socket.socket, progress: Progress) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        async with _stoppable() as stop, assemble(settings, progress) as assistant:
+            server = _Server(
+                configure(build_app(assistant)), lambda: _announce(settings, listener, progress)
+            )
+            stop.act = lambda number: server.handle_exit(number, None)
+            await server.serve([listener])
+
+
+async def _serve_together(
+    settings: Settings, workers: int, listener: socket.socket, progress: Progress
+) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        async with _stoppable() as stop, embed(settings, progress) as shared:
+            # From here on the workers' supervisor hears signals by itself.
+            stop.act = lambda _: None
+            await run_workers(
+                partial(create_app, shared),
+                workers,
+                listener,
+                lambda: _announce(settings, listener, progress),
+            )
+
+
+@dataclass(slots=True)
+class _Stop:
+    """What a signal does: at first it cancels the start."""
+
+    act: Callable[[int], None]
+
+    def __call__(self, number: int) -> None:
+        self.act(number)
+
+
+@contextlib.asynccontextmanager
+async def _stoppable() -> AsyncIterator[_Stop]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine that runs has a task
+
+    def cancel(_: int) -> None:
+        task.cancel()
+
+    stop = _Stop(cancel)
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
