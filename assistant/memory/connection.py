@@ -20,9 +20,12 @@ def connect(url: str, *, deadline: float) -> Redis | RedisCluster:
 
     ``url`` is ``redis://[user:password@]host:port/db``, ``rediss://`` for TLS,
     ``unix:///path/to/socket``, or ``redis+cluster://host:port`` (``rediss+cluster://``) for any
-    node of a cluster. ``deadline`` is in seconds and bounds a connection attempt, a reply and
-    the wait for a free connection. The client never retries by itself: the default of redis-py
-    needs almost four seconds to notice that nobody listens.
+    node of a cluster. ``deadline`` is in seconds and bounds a connection attempt and the wait
+    for a free connection; the store bounds each reply.
+
+    The client never retries by itself: the default of redis-py needs almost four seconds to
+    notice that nobody listens. It has no time limit of its own on replies either: redis-py
+    keeps it with ``asyncio.wait_for``, which loses cancellations on Python 3.11.
 
     Raises:
         SettingsError: the URL is not one; its text is not repeated, as it may hold a password.
@@ -48,7 +51,7 @@ def _single(url: str, deadline: float) -> Redis:
         url,
         max_connections=_CONNECTIONS,
         timeout=deadline,
-        socket_timeout=deadline,
+        socket_timeout=None,
         socket_connect_timeout=deadline,
         retry=Retry(NoBackoff(), 0),
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
@@ -60,7 +63,7 @@ def _cluster(url: str, deadline: float) -> RedisCluster:
     return RedisCluster.from_url(
         url,
         max_connections=_CONNECTIONS,
-        socket_timeout=deadline,
+        socket_timeout=None,
         socket_connect_timeout=deadline,
         # Redirections to the node that holds a slot count as retries here.
         retry=Retry(NoBackoff(), _REDIRECTS),
