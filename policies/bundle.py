@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from guards.conversation import Exchange, Subject
@@ -165,7 +166,7 @@ def _build(sources: Sources) -> Policy:
         name=model.name,
         version=model.version,
         digest=digest,
-        description=model.description,
+        description=MappingProxyType(model.description),
         locales=tuple(model.locales),
         drafting=model.drafting,
         retention=model.retention,
@@ -174,12 +175,14 @@ def _build(sources: Sources) -> Policy:
         rules=Rules(
             label=f"{model.name}@{model.version}",
             digest=digest,
-            tables=tables,
+            tables=MappingProxyType(tables),
             stand_ins=tuple(compile_stand_in(rule) for rule in model.degraded),
-            lists={
-                name: PhraseList.of(p for group in phrases[name].values() for p in group)
-                for name in lists(sources)
-            },
+            lists=MappingProxyType(
+                {
+                    name: PhraseList.of(p for group in phrases[name].values() for p in group)
+                    for name in lists(sources)
+                }
+            ),
             texts=_texts(sources),
         ),
     )
@@ -192,7 +195,7 @@ def _texts(sources: Sources) -> Texts:
             by_key.setdefault(key, {})[locale] = text
     return Texts(
         default=sources.policy.model.locales[0],
-        by_key={key: by_tag(texts) for key, texts in by_key.items()},
+        by_key=MappingProxyType({k: MappingProxyType(by_tag(t)) for k, t in by_key.items()}),
         resources=sources.resources.model if sources.resources else None,
     )
 

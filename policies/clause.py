@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from types import MappingProxyType
 
 from guards.conversation import Subject
 from guards.hazards import Hazard
@@ -46,17 +47,19 @@ Cutoffs = Mapping[Audience, float]
 def cutoffs(thresholds: Thresholds | None) -> Cutoffs:
     """Thresholds for every audience; ``inf``, which no probability reaches, for ``never``."""
     if thresholds is None:
-        return dict.fromkeys(Audience, inf)
+        return MappingProxyType(dict.fromkeys(Audience, inf))
     chosen = {
         Audience.GENERAL: thresholds.general,
         Audience.MINOR: thresholds.minor,
         Audience.ADULT: thresholds.adult,
     }
-    return {
-        audience: inf if value == "never" else float(value)
-        for audience, given in chosen.items()
-        for value in (thresholds.general if given is None else given,)
-    }
+    return MappingProxyType(
+        {
+            audience: inf if value == "never" else float(value)
+            for audience, given in chosen.items()
+            for value in (thresholds.general if given is None else given,)
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +100,8 @@ def compile_clause(model: ClauseModel, order: int, condition: Condition | None) 
     payload: str = getattr(model, PAYLOAD_FIELD[kind]) or DEFAULT_PAYLOAD[kind]
     return Clause(
         id=model.id,
-        title=model.title,
-        rule=model.rule,
+        title=MappingProxyType(model.title),
+        rule=MappingProxyType(model.rule),
         order=order,
         kind=kind,
         priority=PRIORITIES[kind] if model.priority is None else model.priority,
@@ -108,7 +111,9 @@ def compile_clause(model: ClauseModel, order: int, condition: Condition | None) 
         custom=frozenset(model.custom),
         cutoffs=cutoffs(model.thresholds),
         guards=frozenset(model.guards),
-        guard_cutoffs={name: cutoffs(t) for name, t in model.guard_thresholds.items()},
+        guard_cutoffs=MappingProxyType(
+            {name: cutoffs(given) for name, given in model.guard_thresholds.items()}
+        ),
         condition=condition,
         tests=tuple(model.tests),
     )
@@ -175,7 +180,7 @@ def tabulate(clauses: tuple[Clause, ...], subject: Subject, audience: Audience) 
             floors[hazard] = min(lowest, floors.get(hazard, inf))
     return Table(
         clauses=about,
-        floors=floors,
+        floors=MappingProxyType(floors),
         conditional=tuple(clause for clause in about if not clause.scored),
         custom=any(clause.custom for clause in about),
         named_guards=frozenset(clause.guards for clause in about if clause.guards),

@@ -121,8 +121,11 @@ def _try_out(program: Any, needs: Iterable[str], mentioned: bool) -> None:
     samples: Mapping[str, Any] = dict.fromkeys(VARIABLES, "sample") | {
         "p": {hazard.value: 0.5 for hazard in Hazard}
     }
-    result = program.eval(data={name: samples.get(name, mentioned) for name in needs})
-    value = result.value()
+    try:
+        result = program.eval(data={name: samples.get(name, mentioned) for name in needs})
+        value = result.value()
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ConditionError([_at_start(f"cannot be evaluated: {error}")]) from None
     if value is not True and value is not False:
         reason = re.sub(r"^[A-Z_]+: ", "", str(value))
         raise ConditionError([_at_start(f"cannot be evaluated: {reason}")])

@@ -86,7 +86,9 @@ def _check_texts(sources: Sources) -> Iterator[Mistake]:
 def _check_placeholders(
     sources: Sources, document: Document, key: str, text: object
 ) -> Iterator[Mistake]:
-    known = {LINE_KEYS[key]} if key in LINE_KEYS else {TITLE, RESOURCES}
+    known = {LINE_KEYS[key]} if key in LINE_KEYS else {RESOURCES}
+    if key not in REQUIRED_KEYS and key not in LINE_KEYS:
+        known.add(TITLE)  # the others may be said where no clause decided
     found = set(_PLACEHOLDER.findall(text)) if isinstance(text, str) else set()
     for placeholder in sorted(found - known):
         message = f"unknown placeholder {placeholder}; known here: {', '.join(sorted(known))}"
@@ -227,11 +229,11 @@ def _at_condition(
         if "\n" in expression.strip():
             message = f"line {problem.line}, {place.message}"
             place = policy.mistake(here, message)
-        elif not mark.block:
+        elif mark.lead is not None:
             yield Mistake(
                 file=place.file,
                 line=mark.line,
-                column=mark.column + problem.column - 1,
+                column=mark.column + mark.lead + problem.column - 1,
                 field=place.field,
                 message=problem.message,
             )

@@ -14,18 +14,22 @@ Location = tuple[str | int, ...]
 
 _BOOL = {"true": True, "false": False}
 _NULL = frozenset({"", "~", "null"})
-_INT = re.compile(r"[-+]?[0-9]+")
+_INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_STANDARD_TAG = "tag:yaml.org,2002:"
+_DEEPEST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Where a key or a value begins, counted from 1. ``block`` tells a ``|`` or ``>`` text."""
+    """Where a key or a value begins, counted from 1.
+
+    ``lead`` is how many characters before a text's own first stand on its line: a quote, or
+    nothing. It is ``None`` for a ``|`` or ``>`` text, which begins on the next line.
+    """
 
     line: int
     column: int
-    block: bool = False
+    lead: int | None = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,29 +90,22 @@ def read_document(path: Path, file: str) -> Document:
 
 def parse_document(text: str, file: str) -> Document:
     """As :func:`read_document`, from text."""
+    reader = _Reader(file)
     try:
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
-        if root is None:
-            raise PolicyError([_whole(file, "the file is empty")])
-        reader = _Reader(file)
-        data = reader.construct(root, ())
+        data = reader.read(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = _whole(file, f"not valid YAML: {error.problem or 'cannot be parsed'}")
-        if mark is not None:
-            place = Mistake(
-                file=file,
-                line=mark.line + 1,
-                column=mark.column + 1,
-                field="",
-                message=place.message,
-            )
-        raise PolicyError([place]) from None
+        mistake = Mistake(
+            file=file,
+            line=mark.line + 1 if mark else 1,
+            column=mark.column + 1 if mark else 1,
+            field="",
+            message=f"not valid YAML: {error.problem or 'cannot be parsed'}",
+        )
+        raise PolicyError([mistake]) from None
     except yaml.YAMLError:
         message = "not valid YAML: it holds a character that may not stand in text"
         raise PolicyError([_whole(file, message)]) from None
-    except RecursionError:
-        raise PolicyError([_whole(file, "nested too deeply")]) from None
     if reader.mistakes:
         raise PolicyError(reader.mistakes)
     return Document(file=file, data=data, keys=reader.keys, values=reader.values)
@@ -119,49 +116,70 @@ def _whole(file: str, message: str) -> Mistake:
 
 
 class _Reader:
-    """Turns nodes into plain data, collecting marks and mistakes on the way."""
+    """Turns YAML events into plain data, collecting marks and mistakes on the way.
+
+    Events rather than PyYAML's nodes: those follow nesting in C, where it ends the process.
+    """
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.keys: dict[Location, Mark] = {}
         self.values: dict[Location, Mark] = {}
         self.mistakes: list[Mistake] = []
-        self._seen: set[int] = set()
 
-    def construct(self, node: yaml.Node, location: Location) -> Any:
-        self.values[location] = _mark(node)
-        if id(node) in self._seen:
-            self._wrong(node, location, "anchors and aliases are not read: write the value out")
-            return None
-        self._seen.add(id(node))
-        if not node.tag.startswith(_STANDARD_TAG):
-            self._wrong(node, location, "YAML tags are not read: write the plain value")
-        if isinstance(node, yaml.MappingNode):
-            return dict(self._pairs(node, location))
-        if isinstance(node, yaml.SequenceNode):
-            return [self.construct(n, (*location, i)) for i, n in enumerate(node.value)]
-        assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - the third and last kind there is
-        return node.value if node.style else _plain(node.value)
+    def read(self, events: Iterator[yaml.Event]) -> Any:
+        next(events)  # the stream begins
+        if isinstance(next(events), yaml.StreamEndEvent):
+            raise PolicyError([_whole(self.file, "the file is empty")])
+        data = self._value(next(events), events, ())
+        next(events)  # the document ends
+        after = next(events)
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._wrong(after, (), "a second document begins here; one file holds one")
+        return data
 
-    def _pairs(self, node: yaml.MappingNode, location: Location) -> Iterator[tuple[str, Any]]:
+    def _value(self, event: yaml.Event, events: Iterator[yaml.Event], location: Location) -> Any:
+        self.values[location] = _mark(event)
+        if getattr(event, "anchor", None) is not None:
+            self._wrong(event, location, "anchors and aliases are not read: write the value out")
+        if getattr(event, "tag", None) is not None:
+            self._wrong(event, location, "YAML tags are not read: write the plain value")
+        if len(location) > _DEEPEST:
+            self._wrong(event, location[:1], "nested too deeply")
+            raise PolicyError(self.mistakes)
+        match event:
+            case yaml.MappingStartEvent():
+                return dict(self._pairs(events, location))
+            case yaml.SequenceStartEvent():
+                return list(self._items(events, location))
+            case yaml.ScalarEvent():
+                return event.value if event.style else _plain(event.value)
+            case _:
+                return None  # an alias; reported above
+
+    def _items(self, events: Iterator[yaml.Event], location: Location) -> Iterator[Any]:
+        place = 0
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            yield self._value(event, events, (*location, place))
+            place += 1
+
+    def _pairs(self, events: Iterator[yaml.Event], location: Location) -> Iterator[tuple[str, Any]]:
         first: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                self._wrong(key_node, location, "a key must be a word")
-                continue
-            key = key_node.value
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                self._wrong(event, location, "a key must be a word")
+                raise PolicyError(self.mistakes)
+            key, mark = event.value, _mark(event)
             here = (*location, key)
             if key in first:
                 message = f'"{key}" stands here a second time (first on line {first[key]})'
-                self._wrong(key_node, here, message)
-                continue
-            mark = _mark(key_node)
-            first[key] = mark.line
+                self._wrong(event, here, message)
+            first.setdefault(key, mark.line)
             self.keys[here] = mark
-            yield key, self.construct(value_node, here)
+            yield key, self._value(next(events), events, here)
 
-    def _wrong(self, node: yaml.Node, location: Location, message: str) -> None:
-        mark = _mark(node)
+    def _wrong(self, event: yaml.Event, location: Location, message: str) -> None:
+        mark = _mark(event)
         self.mistakes.append(
             Mistake(
                 file=self.file,
@@ -173,10 +191,12 @@ class _Reader:
         )
 
 
-def _mark(node: yaml.Node) -> Mark:
-    start = node.start_mark
-    block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
-    return Mark(line=start.line + 1, column=start.column + 1, block=block)
+def _mark(event: yaml.Event) -> Mark:
+    start = event.start_mark
+    assert start is not None  # noqa: S101 - only events made by hand have no mark
+    style = event.style if isinstance(event, yaml.ScalarEvent) else None
+    lead = {"|": None, ">": None, '"': 1, "'": 1}.get(style or "", 0)
+    return Mark(line=start.line + 1, column=start.column + 1, lead=lead)
 
 
 def _plain(word: str) -> Any:
