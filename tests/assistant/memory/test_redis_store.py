@@ -112,8 +112,8 @@ async def test_a_waiting_open_can_be_cancelled_at_any_moment(
     redis_store: RedisSessionStore, key: SessionKey
 ) -> None:
     lease = (await opened(redis_store, key, "t1")).lease
-    # As many steps of the event loop as several questions and pauses take.
-    for steps in range(0, 400, 7):
+    # Each step of the event loop that a question takes, and some of the pauses between them.
+    for steps in (*range(60), *range(60, 600, 20)):
         waiting = asyncio.create_task(redis_store.open(key, "t2"))
         for _ in range(steps):
             await asyncio.sleep(0)
