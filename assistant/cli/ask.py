@@ -1,13 +1,12 @@
 """``corral ask``: one question, one guarded answer."""
 
 import asyncio
-import sys
 
 import typer
 
 from assistant.cli.exits import Exit
 from assistant.cli.terminal import Terminal
-from assistant.cli.turns import Assemble, checked, opened, play, user_turn
+from assistant.cli.turns import Assemble, checked, opened, play, read_text, user_turn
 
 
 def run_ask(assemble: Assemble | None, text: str, *, session: str | None, json_mode: bool) -> None:
@@ -26,10 +25,3 @@ async def _ask(
         report = await play(assistant, turn, terminal)
         terminal.json(report.as_json()) if terminal.json_mode else terminal.note(report.as_text())
         return report.blocked
-
-
-def read_text(argument: str) -> str:
-    """The text itself, or standard input for ``-``, whatever its bytes."""
-    if argument != "-":
-        return argument
-    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")

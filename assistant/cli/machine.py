@@ -10,6 +10,8 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 
+from assistant.audit.chain import BrokenEntryError
+from assistant.audit.segments import segments, tail
 from assistant.cli.checkup import Check, fail, ok, warn
 from assistant.engine.models import ModelStore
 from assistant.errors import ModelUnavailableError
@@ -127,3 +129,16 @@ def port(settings: Settings) -> Check:
     return ok("port", f"{place} is free")
 
 
+def decision_log(settings: Settings) -> Check:
+    """The end of every chain is whole; `corral audit verify` looks at all the rest too."""
+    folder = settings.decisions_dir
+    chains = segments(folder)
+    try:
+        ends = {files[-1].name: tail(folder / files[-1].name) for files in chains.values()}
+    except (BrokenEntryError, OSError) as error:
+        return fail("decision log", f"{folder}: {error}", "corral audit verify")
+    torn = [name for name, end in ends.items() if end.torn]
+    if torn:
+        detail = f"{', '.join(torn)} ends in the middle of an entry, as a crash leaves it"
+        return warn("decision log", detail, "corral audit verify")
+    return ok("decision log", f"{len(chains)} chain(s), the end of each is whole")

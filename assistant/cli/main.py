@@ -77,14 +77,12 @@ def chat(ctx: typer.Context, session: Session = "cli", json: Json = False) -> No
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on [CORRAL_HOST, 127.0.0.1].")
+        str | None, typer.Option(help="Address to listen on instead of CORRAL_HOST.")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port to listen on [CORRAL_PORT, 8000].")
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on instead of CORRAL_PORT.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Server processes.")
-    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Server processes.")] = 1,
     json: Json = False,
 ) -> None:
     """Serve the OpenAI-compatible HTTP interface."""

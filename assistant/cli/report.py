@@ -6,7 +6,6 @@ from typing import Any
 
 from assistant.events import Finished, Judged
 from guards.verdict import Finding, Judgement, Unscanned
-from policies.decision import Decision
 
 SHOWN_HAZARDS = 2
 """How many hazards a person is shown for each guard; machines get all."""
@@ -112,11 +111,6 @@ class TurnReport:
 
 BLOCKING = frozenset({"support", "refuse", "escalate"})
 """Names of the decisions that put the policy's text in the place of the model's."""
-
-
-def decision_name(decision: Decision) -> str:
-    """``"allow"``, ``"rewrite"``, ... as the log and the events spell it."""
-    return type(decision).__name__.lower()
 
 
 def _about(event: Judged) -> list[tuple[str, Judgement]]:

@@ -1,6 +1,7 @@
 """Holds turns for a person at a terminal: opens the assistant, plays a turn, shows its text."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import assert_never
@@ -77,6 +78,13 @@ def checked(text: str) -> str:
             exit=Exit.USAGE,
         ) from None
     return text
+
+
+def read_text(argument: str) -> str:
+    """The text itself, or standard input for ``-``, whatever its bytes."""
+    if argument != "-":
+        return argument
+    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
 
 
 async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnReport:
