@@ -138,4 +138,4 @@ def check_lengths(texts: Sequence[str], limit: int) -> None:
     for index, text in enumerate(texts):
         if len(text) > limit:
             param = "input" if len(texts) == 1 else f"input[{index}]"
-            raise invalid(param, f"must not be longer than {limit} characters")
+            raise invalid(param, f"must have at most {limit} characters")
