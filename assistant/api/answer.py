@@ -70,6 +70,7 @@ class Answer(Response):
         self._reporter = reporter
         self._started = False
         self._gone = False
+        self._complete = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's shape
         with self._capacity.admit():
@@ -87,8 +88,10 @@ class Answer(Response):
 
     def _abandon(self, work: asyncio.Task[None]) -> None:
         """Nobody reads this answer any more."""
-        self._gone = True
-        work.cancel()
+        # Servers also report a disconnect for an answer that was read to its end.
+        if not self._complete:
+            self._gone = True
+            work.cancel()
 
     async def _work(self, send: Send) -> None:
         try:
@@ -162,11 +165,12 @@ class Answer(Response):
         if not self._started:
             self._started = True
             await send(_STREAM_START)
+        self._complete = not more
         await send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def _send_json(self, body: bytes, send: Send) -> None:
         headers = [(b"content-type", JSON_TYPE), (b"content-length", str(len(body)).encode())]
-        self._started = True
+        self._started = self._complete = True
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -112,6 +112,10 @@ class RawRequest:
 
     async def _send(self, message: Any) -> None:
         self.sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            # As servers do: what waits for the client's end learns of the answer's.
+            self.vanish()
+            await asyncio.sleep(0)
 
     def vanish(self) -> None:
         self._incoming.put_nowait({"type": "http.disconnect"})

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from assistant import errors
@@ -112,6 +113,15 @@ async def test_running_and_aborted_turns_are_seen() -> None:
     found = await samples(app)
     assert found[key("corral_turns_in_flight")] == 0
     assert found[key("corral_turns_total", outcome="aborted")] == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_read_to_its_end_was_not_aborted(stream: bool) -> None:
+    app = build_app(assistant(ScriptedOrchestrator(say("x"))))
+    await RawRequest(app, orjson.dumps(chat(stream=stream))).task
+    found = await samples(app)
+    assert found[key("corral_turns_total", outcome="stop")] == 1
+    assert key("corral_turns_total", outcome="aborted") not in found
 
 
 async def test_nobodys_words_are_in_metrics() -> None:
