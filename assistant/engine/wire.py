@@ -144,7 +144,7 @@ class ChunkReader:
     def __init__(self) -> None:
         self.reason: FinishReason | None = None
         self.usage = Usage()
-        self._called = False
+        self._called: set[int] = set()
 
     def read(self, payload: bytes) -> tuple[EngineEvent, ...]:
         """The events of one chunk, mostly one.
@@ -184,8 +184,7 @@ class ChunkReader:
                 raise _wrong("a delta's content is not text")
             events = (TextDelta(text=content or "", logprobs=logprobs),)
         if calls:
-            events += _tool_calls(calls)
-            self._called = True
+            events += self._tool_calls(calls)
         if events and self.reason is not None:
             raise _wrong("something follows the finish reason")
         finish = choice.get("finish_reason")
@@ -197,6 +196,33 @@ class ChunkReader:
             if self._called and self.reason is FinishReason.STOP:
                 self.reason = FinishReason.TOOL_CALLS
         return events
+
+    def _tool_calls(self, calls: object) -> tuple[ToolCallDelta, ...]:
+        if not isinstance(calls, list):
+            raise _wrong("tool calls are not a list")
+        return tuple(self._tool_call(call, position) for position, call in enumerate(calls))
+
+    def _tool_call(self, call: Any, position: int) -> ToolCallDelta:
+        try:
+            function = call.get("function") or {}
+            index = call.get("index", position)
+            if type(index) is not int or index < 0:
+                raise _wrong("a tool call's index is no number")
+            delta = ToolCallDelta(
+                index=index,
+                id=_text_or_none(call.get("id")),
+                name=_text_or_none(function.get("name")),
+                arguments=_text_or_none(function.get("arguments")) or "",
+            )
+        except (AttributeError, TypeError):
+            raise _wrong("a tool call is malformed") from None
+        # llama-cpp-python repeats id and name in every piece; whoever joins pieces relies on once.
+        if index in self._called:
+            return ToolCallDelta(index=index, arguments=delta.arguments)
+        if not delta.name:
+            raise _wrong("a tool call begins without a name")
+        self._called.add(index)
+        return delta
 
 
 class StreamedError(Exception):
@@ -242,29 +268,6 @@ def _logprobs(logprobs: object) -> tuple[TokenLogprob, ...]:
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _wrong("logprobs are malformed") from None
-
-
-def _tool_calls(calls: object) -> tuple[ToolCallDelta, ...]:
-    try:
-        if not isinstance(calls, list):
-            raise _wrong("tool calls are not a list")
-        deltas = []
-        for position, call in enumerate(calls):
-            function = call.get("function") or {}
-            index = call.get("index", position)
-            if type(index) is not int or index < 0:
-                raise _wrong("a tool call's index is no number")
-            deltas.append(
-                ToolCallDelta(
-                    index=index,
-                    id=_text_or_none(call.get("id")),
-                    name=_text_or_none(function.get("name")),
-                    arguments=_text_or_none(function.get("arguments")) or "",
-                )
-            )
-        return tuple(deltas)
-    except (AttributeError, TypeError):
-        raise _wrong("a tool call is malformed") from None
 
 
 def _text(value: object) -> str:

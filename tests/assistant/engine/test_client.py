@@ -213,7 +213,8 @@ async def test_tool_calls_in_pieces(upstreams: Upstreams, server: ScriptedUpstre
     server.respond = lambda _: plan(
         delta(None, tool_calls=[first]),
         delta(None, tool_calls=[{"index": 0, "function": {"arguments": '{"a"'}}]),
-        delta(None, tool_calls=[{"index": 0, "function": {"arguments": ":1}"}}]),
+        # llama-cpp-python repeats what it already said.
+        delta(None, tool_calls=[first | {"function": {"name": "f", "arguments": ":1}"}}]),
         delta(finish="stop"),
         DONE,
     )
@@ -282,6 +283,9 @@ async def test_missing_done_marker_is_tolerated_after_a_finish_reason(
             delta(None, tool_calls=[{"function": {"name": 1}}]), id="call's name is no text"
         ),
         pytest.param(delta(None, tool_calls=[{"index": -1}]), id="negative index"),
+        pytest.param(
+            delta(None, tool_calls=[{"function": {"arguments": "{}"}}]), id="call without a name"
+        ),
         pytest.param(delta("x", finish="exploded"), id="unknown finish reason"),
         pytest.param(delta(finish="stop") + delta("more"), id="text after the end"),
         pytest.param(event({"choices": [], "usage": 3}) + DONE, id="usage is no object"),

@@ -58,7 +58,7 @@ def test_exact_forms(text: str, codes: tuple[str, ...]) -> None:
     ],
 )
 def test_everything_else_is_nonsense(text: str) -> None:
-    with pytest.raises(GuardNonsenseError, match="^the guard's answer is neither"):
+    with pytest.raises(GuardNonsenseError, match="the guard's answer is neither"):
         read_text(text)
 
 
