@@ -32,6 +32,9 @@ a rewritten argument would no longer be the call the model asked for."""
 def find_mistakes(sources: Sources) -> Iterator[Mistake]:
     """Every mistake between the parts of the policy; expects the sound parts of each file."""
     policy = sources.policy.document
+    description = getattr(sources.policy.model, "description", None)
+    if description is not None:
+        yield from _check_languages(sources, policy, ("description",), description)
     yield from _check_texts(sources)
     yield from _check_phrases(sources)
     compiler = Compiler(lists(sources))
