@@ -1,0 +1,159 @@
+"""Cost of the embedded guard: ``python -m benchmarks.guards [--json FILE]``.
+
+Load time and memory are measured in fresh processes, latency on one core with texts the guard
+has not seen (cold) and, for a growing reply, with its memory of windows.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from guards.conversation import Exchange, Subject, text_message
+from guards.embedded import EmbeddedGuard, load_embedded_guard
+from guards.embedded.model import MANIFEST, WEIGHTS
+
+LENGTHS = (10, 100, 1000)
+WORDS = (
+    "the a of to and in is it you that he was for on are with as his they be at one have this "
+    "from or had by hot word but what some we can out other were all there when up use your how "
+    "said an each she which do their time if will way about many then them write would like so "
+    "these her long make thing see him two has look more day could go come did number sound no "
+    "most people my over know water than call first who may down side been now find market town"
+).split()
+_LOAD = """
+import time, resource, sys
+start = time.perf_counter()
+import numpy
+numpy_at = time.perf_counter()
+from guards.embedded import load_embedded_guard
+import asyncio
+from guards.conversation import Exchange, Subject, text_message
+guard = load_embedded_guard()
+loaded = time.perf_counter()
+asyncio.run(guard.judge(Exchange(subject=Subject.USER_INPUT, message=text_message("hi", id="1"))))
+done = time.perf_counter()
+scale = 1 if sys.platform == "darwin" else 1024
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+print(numpy_at - start, loaded - start, done - start, memory)
+"""
+_BARE = """
+import numpy, asyncio, resource, sys
+scale = 1 if sys.platform == "darwin" else 1024
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.guards", description=__doc__)
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--rounds", type=int, default=200, help="judgements per length")
+    arguments = parser.parse_args()
+    figures: dict[str, object] = {
+        "machine": {"python": platform.python_version(), "cores": os.cpu_count()},
+        "load": load_time(),
+        "latency_ms": {
+            str(words): asyncio.run(latency(words, arguments.rounds)) for words in LENGTHS
+        },
+        "stream_ms": asyncio.run(stream()),
+        "stall_ms": asyncio.run(stall()),
+    }
+    print(json.dumps(figures, indent=1))  # noqa: T201 - a command line's output
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def load_time(rounds: int = 5) -> dict[str, float]:
+    """Median seconds and bytes in new processes, the interpreter's own start not counted."""
+    runs = [[float(part) for part in _python(_LOAD).split()] for _ in range(rounds)]
+    numpy_s, loaded_s, first_s, memory = (statistics.median(column) for column in zip(*runs))  # noqa: B905
+    bare = float(_python(_BARE))
+    shipped = Path(sys.modules[EmbeddedGuard.__module__].__file__ or "").parent
+    return {
+        "import_numpy_s": round(numpy_s, 3),
+        "guard_ready_s": round(loaded_s, 3),
+        "first_judgement_done_s": round(first_s, 3),
+        "process_rss_mb": round(memory / 1e6, 1),
+        "above_bare_numpy_mb": round((memory - bare) / 1e6, 1),
+        "shipped_mb": round(
+            sum((shipped / name).stat().st_size for name in (WEIGHTS, MANIFEST)) / 1e6, 2
+        ),
+    }
+
+
+def _python(code: str) -> str:
+    return subprocess.run(  # noqa: S603 - this interpreter, code from above
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+async def latency(words: int, rounds: int) -> dict[str, float]:
+    """Milliseconds per judgement of texts that differ each time."""
+    rng = random.Random(words)
+    guard = load_embedded_guard()
+    spent = []
+    for _ in range(rounds):
+        text = " ".join(rng.choices(WORDS, k=words))
+        exchange = Exchange(subject=Subject.USER_INPUT, message=text_message(text, id="1"))
+        start = time.perf_counter()
+        await guard.judge(exchange)
+        spent.append((time.perf_counter() - start) * 1e3)
+    return _spread(spent)
+
+
+async def stream(words: int = 1000, step: int = 10) -> dict[str, float]:
+    """Milliseconds per judgement of a reply judged again every ``step`` words."""
+    rng = random.Random(1)
+    guard = load_embedded_guard()
+    reply = rng.choices(WORDS, k=words)
+    spent = []
+    for end in range(step, words + 1, step):
+        message = text_message(" ".join(reply[:end]), id="1")
+        start = time.perf_counter()
+        await guard.judge(Exchange(subject=Subject.REPLY_SO_FAR, message=message))
+        spent.append((time.perf_counter() - start) * 1e3)
+    return _spread(spent)
+
+
+async def stall(chars: int = 190_000) -> dict[str, float]:
+    """Longest time the event loop did nothing else while the longest texts were judged."""
+    guard = load_embedded_guard()
+    rng = random.Random(2)
+    longest = 0.0
+    done = False
+
+    async def tick() -> None:
+        nonlocal longest
+        while not done:
+            start = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - start - 0.001)
+
+    ticking = asyncio.create_task(tick())
+    start = time.perf_counter()
+    for alphabet in (WORDS, list("天地玄黄宇宙洪荒日月盈昃辰宿列张")):
+        text = " ".join(rng.choices(alphabet, k=chars))[:chars]
+        await guard.judge(Exchange(subject=Subject.DOCUMENT, message=text_message(text, id="1")))
+    elapsed = time.perf_counter() - start
+    done = True
+    await ticking
+    return {"longest": round(longest * 1e3, 2), "both_texts": round(elapsed * 1e3, 1)}
+
+
+def _spread(spent: list[float]) -> dict[str, float]:
+    ordered = sorted(spent)
+    return {
+        "p50": round(statistics.median(ordered), 3),
+        "p99": round(ordered[int(len(ordered) * 0.99) - 1], 3),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""From logits to probabilities and operating points, on the sets of ``dev/``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from guards.embedded.model import Detector, Field, Head
+from guards.embedded.training.detectors import CONTENT, best_windows
+from guards.embedded.training.devsets import (
+    DATA_SETS,
+    EVERYDAY,
+    REPLY_SETS,
+    REQUEST_SETS,
+    DevRow,
+    read_set,
+)
+from guards.embedded.training.examples import Example, featurise
+from guards.embedded.training.taxonomy import BENIGN
+from guards.hazards import Hazard
+
+BUDGETS = {
+    (Field.REQUEST, "content"): 0.014,
+    (Field.REQUEST, "hate"): 0.002,
+    (Field.REQUEST, "jailbreak"): 0.003,
+    (Field.REQUEST, "injection"): 0.003,
+    (Field.REPLY, "content"): 0.015,
+    (Field.REPLY, "hate"): 0.003,
+    (Field.DATA, "content"): 0.010,
+    (Field.DATA, "hate"): 0.002,
+    (Field.DATA, "injection"): 0.015,
+}
+"""Share of harmless texts each group of heads may flag at its operating point."""
+
+Scores = NDArray[np.float64]
+_DETECTORS = {detector: i for i, detector in enumerate(Detector)}
+
+
+class DevScores:
+    """Logits and log-shares of every window of every row of ``dev/``, by set."""
+
+    def __init__(
+        self,
+        folder: Path,
+        weights: NDArray[np.int8],
+        scales: NDArray[np.float32],
+        biases: NDArray[np.float32],
+    ) -> None:
+        full = weights.astype(np.float32) * scales
+        self.rows: dict[str, list[DevRow]] = {}
+        self.logits: dict[str, Scores] = {}
+        self.owner: dict[str, NDArray[np.int64]] = {}
+        for name in (*REQUEST_SETS, *REPLY_SETS, *DATA_SETS):
+            rows = list(read_set(folder, name))
+            windows = featurise(
+                [
+                    Example(text=r.text, source=name, field=r.field, label=BENIGN, weight=1.0)
+                    for r in rows
+                ]
+            )
+            logits = np.asarray(windows.matrix @ full + biases, dtype=np.float64)
+            shares = logits[:, len(Detector) :]
+            shares -= np.logaddexp.reduce(shares, axis=1)[:, None]
+            self.rows[name], self.logits[name] = rows, logits
+            self.owner[name] = windows.example
+
+    def best(self, name: str, detector: Detector, keep: Sequence[bool]) -> Scores:
+        """Logits of the window a detector finds worst, one row per kept text."""
+        scores = self.logits[name][:, _DETECTORS[detector]]
+        chosen = best_windows(scores, self.owner[name]) & np.asarray(keep)[self.owner[name]]
+        _, first = np.unique(self.owner[name][chosen], return_index=True)
+        return self.logits[name][chosen][first]
+
+    def highest(self, name: str, odds: Scores) -> Scores:
+        """Highest of ``odds`` (one per window) for each text of a set."""
+        result = np.full(len(self.rows[name]), -np.inf)
+        np.maximum.at(result, self.owner[name], odds)
+        return result
+
+
+def calibrate(
+    folder: Path,
+    weights: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    biases: NDArray[np.float32],
+    hazards: tuple[Hazard, ...],
+) -> tuple[Head, ...]:
+    """All heads: Platt scaling on sets whose sources are not in training, then thresholds.
+
+    Content hazards of a field share one Platt scaling (a single hazard has too few rows for its
+    own), so their order among each other is kept.
+    """
+    dev = DevScores(folder, weights, scales, biases)
+    request = _platt_content(dev, hazards)
+    hate = _platt(dev, Detector.HATE, ("cold_zh_dev",), EVERYDAY, Hazard.HATE)
+    reply = _platt(dev, Detector.REPLY, ("gptfuzz_resp_eval", "jade_zh_resp_dev"), (), None)
+    jailbreak = _platt(dev, Detector.JAILBREAK, ("trustllm_jailbreak",), EVERYDAY, Hazard.JAILBREAK)
+    injected = _platt(
+        dev, Detector.INJECTION_REQUEST, ("deepset_pi",), EVERYDAY, Hazard.PROMPT_INJECTION
+    )
+    data = _platt(
+        dev, Detector.INJECTION_DATA, ("bipia_test",), ("lifebench_pii",), Hazard.PROMPT_INJECTION
+    )
+    heads: list[Head] = []
+    share = request[1] / request[0]
+    for field, detector, (slope, offset) in (
+        (Field.REQUEST, Detector.REQUEST, (request[0], request[2])),
+        (Field.REPLY, Detector.REPLY, reply),
+        (Field.DATA, Detector.REPLY, reply),
+    ):
+        content = [
+            _head(field, hazard, detector, slope, offset, share * slope) for hazard in hazards
+        ]
+        heads += _with_threshold(dev, field, "content", content)
+        heads += _with_threshold(
+            dev, field, "hate", [_head(field, Hazard.HATE, Detector.HATE, *hate)]
+        )
+    for field, group, hazard, detector, (slope, offset) in (
+        (Field.REQUEST, "jailbreak", Hazard.JAILBREAK, Detector.JAILBREAK, jailbreak),
+        (Field.REQUEST, "injection", Hazard.PROMPT_INJECTION, Detector.INJECTION_REQUEST, injected),
+        (Field.DATA, "injection", Hazard.PROMPT_INJECTION, Detector.INJECTION_DATA, data),
+    ):
+        heads += _with_threshold(dev, field, group, [_head(field, hazard, detector, slope, offset)])
+    return tuple(heads)
+
+
+def _head(
+    field: Field,
+    hazard: Hazard,
+    detector: Detector,
+    slope: float,
+    offset: float,
+    share_slope: float = 0.0,
+) -> Head:
+    return Head(
+        field=field,
+        hazard=hazard,
+        detector=detector,
+        slope=slope,
+        share_slope=share_slope,
+        offset=offset,
+        threshold=0.5,
+    )
+
+
+def _platt(
+    dev: DevScores,
+    detector: Detector,
+    labelled: tuple[str, ...],
+    harmless: tuple[str, ...],
+    hazard: Hazard | None,
+) -> tuple[float, float]:
+    """Slope and offset fitted on whole sets, both classes weighing the same.
+
+    Positive rows are those of ``labelled`` with the hazard (any, if ``None``); negative ones the
+    rows labelled 0 of both.
+    """
+    logits, labels = [], []
+    for name in dict.fromkeys((*labelled, *harmless)):
+        for positive in (True, False):
+            if positive and name not in labelled:
+                continue
+            keep = [
+                row.label is positive and (not positive or hazard in (None, row.hazard))
+                for row in dev.rows[name]
+            ]
+            if any(keep):
+                found = dev.best(name, detector, keep)[:, _DETECTORS[detector]]
+                logits.append(found)
+                labels.append(np.full(len(found), positive))
+    fit = LogisticRegression(C=100.0, class_weight="balanced")
+    fit.fit(np.concatenate(logits)[:, None], np.concatenate(labels))
+    return float(max(fit.coef_[0, 0], 1e-3)), float(fit.intercept_[0])
+
+
+def _platt_content(dev: DevScores, hazards: tuple[Hazard, ...]) -> tuple[float, float, float]:
+    """Slope, slope of the log-share and offset shared by all content hazards.
+
+    Every labelled request counts once for each hazard: positive for its own, negative for the
+    others; harmless prompts are negative for all.
+    """
+    inputs, labels = [], []
+    for name in ("ailuminate_en", "ailuminate_fr", "jade_zh_dev", *EVERYDAY):
+        rows = dev.rows[name]
+        usable = [row.hazard in hazards or not row.label for row in rows]
+        logits = dev.best(name, Detector.REQUEST, usable)
+        kept = [row for row, use in zip(rows, usable, strict=True) if use]
+        for number, hazard in enumerate(hazards):
+            inputs.append(logits[:, [_DETECTORS[Detector.REQUEST], len(Detector) + number]])
+            labels.append([row.hazard is hazard for row in kept])
+    fit = LogisticRegression(C=100.0, class_weight="balanced")
+    fit.fit(np.concatenate(inputs), np.concatenate(labels))
+    slope, share = fit.coef_[0]
+    return float(max(slope, 1e-3)), float(max(share, 0.0)), float(fit.intercept_[0])
+
+
+_HARMLESS = {
+    Field.REQUEST: EVERYDAY,
+    Field.REPLY: ("gptfuzz_resp_eval", "jade_zh_resp_dev", "lifebench_pii", "humaneval_code"),
+    Field.DATA: ("bipia_test", "lifebench_pii", "humaneval_code"),
+}
+
+
+def _with_threshold(dev: DevScores, field: Field, group: str, heads: list[Head]) -> list[Head]:
+    """Give a group of heads the common operating point at which it keeps to its budget."""
+    highest = []
+    for name in _HARMLESS[field]:
+        odds = np.max([_odds(head, dev.logits[name]) for head in heads], axis=0)
+        harmless = np.array([not row.label for row in dev.rows[name]])
+        highest.append(dev.highest(name, odds)[harmless])
+    point = float(np.quantile(np.concatenate(highest), 1.0 - BUDGETS[field, group]))
+    threshold = float(np.clip(1.0 / (1.0 + np.exp(-point)), 1e-4, 1.0 - 1e-4))
+    return [
+        Head(
+            field=head.field,
+            hazard=head.hazard,
+            detector=head.detector,
+            slope=head.slope,
+            share_slope=head.share_slope,
+            offset=head.offset,
+            threshold=threshold,
+        )
+        for head in heads
+    ]
+
+
+def _odds(head: Head, logits: Scores) -> Scores:
+    odds = head.slope * logits[:, _DETECTORS[head.detector]] + head.offset
+    if head.share_slope:
+        odds = odds + head.share_slope * logits[:, len(Detector) + CONTENT.index(head.hazard)]
+    return odds
