@@ -1,5 +1,6 @@
 """From a verdict to a decision. Pure: the same arguments give the same decision (I10)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -41,7 +42,7 @@ def decide(
     """
     table = rules.tables.get((exchange.subject, audience))
     if table is None:
-        return _refuse(rules, verdict, DEFAULT_DENY, REFUSED, locale, None)
+        return _refuse(rules, verdict, DEFAULT_DENY, REFUSED, locale)
     gap = find_gap(table, exchange, verdict)
     relief = None if gap is None else find_relief(rules, table, exchange, verdict, audience)
     candidates = table.clauses if relief is not None else _candidates(table, verdict)
@@ -51,7 +52,7 @@ def decide(
         matches = sorted(_matches(candidates, verdict, audience, relief, facts), key=_rank)
     refused = gap is not None and relief is None
     if refused and not (matches and matches[0].kind in _BLOCKING):
-        return _refuse(rules, verdict, GUARD_UNAVAILABLE, UNAVAILABLE, locale, gap)
+        return _refuse(rules, verdict, GUARD_UNAVAILABLE, UNAVAILABLE, locale, gap, matches)
     return _carry_out(rules, verdict, locale, matches, relief, gap if refused else None)
 
 
@@ -181,6 +182,7 @@ def _carry_out(
         verdict=verdict,
         degraded=relief is not None,
         reason="; ".join(reason for reason in reasons if reason) or None,
+        applied=tuple(match.clause.id for match in matches),
     )
     if first is None:
         return Allow(basis=basis)
@@ -220,9 +222,20 @@ def _joined(matches: list[Match]) -> tuple[Span, ...]:
 
 
 def _refuse(
-    rules: Rules, verdict: PanelVerdict, clause: str, key: str, locale: str, reason: str | None
+    rules: Rules,
+    verdict: PanelVerdict,
+    clause: str,
+    key: str,
+    locale: str,
+    reason: str | None = None,
+    matches: Sequence[Match] = (),
 ) -> Refuse:
     basis = Basis(
-        clause=clause, policy=rules.label, digest=rules.digest, verdict=verdict, reason=reason
+        clause=clause,
+        policy=rules.label,
+        digest=rules.digest,
+        verdict=verdict,
+        reason=reason,
+        applied=tuple(match.clause.id for match in matches),
     )
     return Refuse(basis=basis, text=rules.texts.get(key, locale))

@@ -18,6 +18,8 @@ class Basis:
         degraded: whether another guard stood in for one that gave no verdict.
         reason: for operators, why a decision is not what the scores alone would say (a guard
             missing, a condition that failed): a short fixed phrase, never anything judged.
+        applied: ids of every clause that applied, highest rank first. With the verdict, this is
+            what replaying needs of the conditions, whose text is not kept.
     """
 
     clause: str | None
@@ -26,6 +28,7 @@ class Basis:
     verdict: PanelVerdict
     degraded: bool = False
     reason: str | None = None
+    applied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
