@@ -33,6 +33,16 @@ class EventParser:
         Raises:
             EventTooLongError: what belongs to one event exceeds the cap.
         """
+        if (
+            chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and chunk.count(b"\n") == 2
+            and not (self._pieces or self._data or b"\r" in chunk)
+            and len(chunk) <= MAX_EVENT_BYTES
+        ):
+            # One whole event a chunk, which is how models stream.
+            self._started = True
+            return [chunk[6:-2]]
         if b"\n" not in chunk and b"\r" not in chunk and not self._ends_in_return():
             self._pieces.append(chunk)
             self._grow(len(chunk))

@@ -60,9 +60,10 @@ def neutralised(text: str) -> str:
     """
     if "<" in text:
         text = _MARKER.sub("< ", text.replace("<|", "< |"))
-    lowered = text.lower()
-    if "user" in lowered or "agent" in lowered:
-        text = _SPEAKER.sub(_quoted, text)
+    if ":" in text or "：" in text:
+        lowered = text.lower()
+        if "user" in lowered or "agent" in lowered:
+            text = _SPEAKER.sub(_quoted, text)
     return text
 
 
