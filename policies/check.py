@@ -55,8 +55,7 @@ def _case_mistakes(sources: Sources, source: Source[CasesModel]) -> Iterator[Mis
         name = getattr(case, "id", None)
         if name in expected:
             yield document.mistake((*here, "id"), f'"{name}" is taken by another case')
-        expect = getattr(case, "expect", None)
-        clause = expect.clause if isinstance(expect, ExpectModel) else None
+        clause = _expected_clause(case)
         if name is not None:
             expected[name] = clause
         if clause is not None and clause not in RESERVED_IDS:
@@ -80,6 +79,14 @@ def _case_mistakes(sources: Sources, source: Source[CasesModel]) -> Iterator[Mis
         if name is not None and all(expected.get(test, name) != name for test in tests):
             message = f'none of these cases expects clause "{name}" to decide'
             yield policy.mistake(("clauses", place, "tests"), message)
+
+
+def _expected_clause(case: CaseModel) -> str | None:
+    """Also of a case with mistakes elsewhere, whose parts are not models yet."""
+    expect: object = getattr(case, "expect", None)
+    if isinstance(expect, ExpectModel):
+        return expect.clause
+    return expect.get("clause") if isinstance(expect, dict) else None
 
 
 def _script_mistakes(source: Source[CasesModel], place: int, case: CaseModel) -> Iterator[Mistake]:

@@ -18,7 +18,7 @@ from policies.validation import nearest
 
 _PLACEHOLDER = re.compile(r"\{[^{}\n]*\}")
 
-_ALLOWED_SUBJECTS: dict[Kind, frozenset[Subject]] = {
+SUBJECTS_OF: dict[Kind, frozenset[Subject]] = {
     Kind.STEER: frozenset({Subject.USER_INPUT, Subject.TOOL_RESULT, Subject.DOCUMENT}),
     Kind.SUPPORT: frozenset(
         {Subject.USER_INPUT, Subject.REPLY, Subject.REPLY_SO_FAR, Subject.IMAGE_PROMPT}
@@ -203,7 +203,7 @@ def _check_decision(
     if kind is Kind.REWRITE and not (clause.hazards or clause.custom):
         message = "rewrite needs hazards or custom: a condition finds no span to replace"
         yield policy.mistake((*here, "decision"), message)
-    allowed = _ALLOWED_SUBJECTS.get(kind, frozenset(Subject))
+    allowed = SUBJECTS_OF.get(kind, frozenset(Subject))
     for place, subject in enumerate(getattr(clause, "subjects", ())):
         if subject not in allowed:
             message = f"{kind} cannot be done to {subject}"

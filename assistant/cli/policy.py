@@ -142,11 +142,17 @@ def show_policy(
 
 
 @app.command("schema")
-def print_schema() -> None:
+def print_schema(json: Json = False) -> None:
     """Print the JSON Schema of the policy file, for editors."""
+    from json import dumps
+
     from policies.schema import PolicyModel
 
-    Terminal(json_mode=True).json(PolicyModel.model_json_schema())
+    terminal = Terminal(json_mode=json)
+    schema = PolicyModel.model_json_schema()
+    terminal.line(dumps(schema, indent=2, ensure_ascii=False))
+    if json:
+        terminal.json(schema)
 
 
 def _choose(path: Path | None) -> Path:
