@@ -1,5 +1,6 @@
 """What the decision log says about a turn: bodies made of domain objects, and read back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from assistant.audit.pseudonyms import Pseudonyms
@@ -44,6 +45,7 @@ class EntryBodies:
             "digest": basis.digest,
             "degraded": basis.degraded,
             "reason": basis.reason,
+            "applied": basis.applied,
             "judged_subject": basis.verdict.subject,
             "elapsed_ms": _milliseconds(basis.verdict.elapsed),
             "judgements": [judgement_body(judgement) for judgement in basis.verdict.judgements],
@@ -126,12 +128,14 @@ def judgement_body(judgement: Judgement) -> dict[str, Any]:
                     ends = (span.start, span.end) if span else (None, None)
                     located.append([finding.hazard, probability, *ends, finding.custom])
             body["scores"] = scores
+            if judgement.score is not None:
+                body["score"] = float(judgement.score)
             if located:
                 body["located"] = located
             return body
 
 
-def verdict_of(body: dict[str, Any]) -> PanelVerdict:
+def verdict_of(body: Mapping[str, Any]) -> PanelVerdict:
     """The panel's verdict that a logged decision rests on.
 
     Raises:
@@ -145,7 +149,7 @@ def verdict_of(body: dict[str, Any]) -> PanelVerdict:
     )
 
 
-def _judgement(body: dict[str, Any]) -> Judgement:
+def _judgement(body: Mapping[str, Any]) -> Judgement:
     elapsed = body["elapsed_ms"] / 1000
     if "failure" in body:
         return Unscanned(
@@ -173,6 +177,7 @@ def _judgement(body: dict[str, Any]) -> Judgement:
         revision=body["revision"],
         findings=(*plain, *located),
         elapsed=elapsed,
+        score=body.get("score"),
     )
 
 

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from assistant.audit.chain import CLOSED, OPENED, START, BrokenEntryError, entry_id, seal
-from assistant.audit.segments import Segment, segments, tail
+from assistant.audit.segments import LONGEST_LINE, Segment, segments, tail
 from assistant.clock import Clock, Ids, random_id
 from assistant.errors import LogUnavailableError
-
-_LONGEST_LINE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,7 @@ class FileDecisionLog:
         self._segment_bytes = segment_bytes
         self._appended = 0
         self._synced = 0
-        self._sync: asyncio.Future[None] | None = None
+        self._sync: asyncio.Task[None] | None = None
         self._unusable: str | None = None
         self._torn = False
         self._size = 0
@@ -115,8 +113,8 @@ class FileDecisionLog:
         except TypeError:
             # From None: the original may quote the body.
             raise LogUnavailableError("decision log: an entry is not JSON-able") from None
-        if len(line) > _LONGEST_LINE:
-            raise LogUnavailableError(f"decision log: an entry exceeds {_LONGEST_LINE} bytes")
+        if len(line) > LONGEST_LINE:
+            raise LogUnavailableError(f"decision log: an entry exceeds {LONGEST_LINE} bytes")
         self._write(line)
         self._seq = seq + 1
         self._prev = digest
@@ -132,7 +130,7 @@ class FileDecisionLog:
             if self._unusable is not None:
                 raise LogUnavailableError(self._unusable)
             if self._sync is None:
-                self._sync = self._begin_sync()
+                self._sync = asyncio.create_task(self._sync_all())
             # Shielded: one waiter's cancellation must not take the sync from the others.
             with contextlib.suppress(OSError):
                 await asyncio.shield(self._sync)
@@ -210,25 +208,23 @@ class FileDecisionLog:
 
     # --- syncing
 
-    def _begin_sync(self) -> asyncio.Future[None]:
+    async def _sync_all(self) -> None:
         covered, old = self._appended, self._old
         self._old = []
-
-        def finish(done: asyncio.Future[None]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._worker, _sync, [*old, self._fd])
+            self._synced = covered
+        except BaseException:
+            # After a failed sync the kernel may have dropped the data and calls the next one a
+            # success, so nothing this process writes can be called durable again.
+            self._unusable = "decision log: the disk failed to sync; restart when it is sound"
+            raise
+        finally:
+            # Before the task ends: whoever finds a finished one would wait for it in vain.
             self._sync = None
             for fd in old:
                 os.close(fd)
-            if done.cancelled() or done.exception() is not None:
-                # After a failed sync the kernel may have dropped the data and calls the next
-                # one a success, so nothing this process writes can be called durable again.
-                self._unusable = "decision log: the disk failed to sync; restart when it is sound"
-            else:
-                self._synced = covered
-
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._worker, _sync, [*old, self._fd])
-        future.add_done_callback(finish)
-        return future
 
     # --- starting
 

@@ -9,6 +9,8 @@ from assistant.audit.chain import BrokenEntryError, Entry, read
 
 _SUFFIX = ".jsonl"
 _BLOCK = 64 * 1024
+LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes of a line at most, with its newline; a longer entry is not taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -88,17 +90,24 @@ class Line:
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """Every line of a segment in order, in constant memory but for the longest line."""
+    """Every line of a segment in order, in constant memory.
+
+    A line longer than any entry comes in pieces, each of which passes for a whole line and is
+    no entry.
+    """
     with path.open("rb") as file:
-        for number, data in enumerate(file, start=1):
-            whole = data.endswith(b"\n")
-            yield Line(number=number, data=data[:-1] if whole else data, whole=whole)
+        number = 0
+        while data := file.readline(LONGEST_LINE + 1):
+            number += 1
+            ended = data.endswith(b"\n")
+            whole = ended or len(data) > LONGEST_LINE
+            yield Line(number=number, data=data[:-1] if ended else data, whole=whole)
 
 
 def first_entry(path: Path) -> Entry | None:
     """The first entry of a segment, or ``None`` when it has no sound one."""
     with path.open("rb") as file:
-        data = file.readline()
+        data = file.readline(LONGEST_LINE)
     if not data.endswith(b"\n"):
         return None
     try:
