@@ -118,7 +118,8 @@ def settings(upstream: str, data: str) -> list[Setting]:
     return [
         Setting(name="guarded", command=(corral, "serve"), environment=guarded),
         Setting(
-            name="guarded, 2 workers", command=(corral, "serve", "--workers", "2"),
+            name="guarded, 2 workers",
+            command=(corral, "serve", "--workers", "2"),
             environment=guarded,
         ),
         Setting(name="no guards", command=unguarded, environment=common),
@@ -135,7 +136,7 @@ def level(
         return body("scripted", session=None)
 
     def corral_body(number: int) -> bytes:
-        return body("corral", session=f"{setting.name[:3]}-{concurrency}-{number}-{time.time_ns()}")
+        return body("corral", session=f"{concurrency}-{number}-{time.time_ns()}")
 
     def load(target: str, make: Any) -> dict[str, float]:
         return uvloop.run(

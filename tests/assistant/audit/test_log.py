@@ -1,6 +1,7 @@
 """The decision log on disk: appending, rotating, continuing, failing."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 from pathlib import Path
@@ -266,3 +267,14 @@ async def test_without_fsync_nothing_is_synced(
         await log.durable()
     log.close()
     assert len(entries_of(tmp_path, log.writer)) == 12
+
+
+async def test_many_writers_wait_for_one_another_without_spinning(tmp_path: Path) -> None:
+    with contextlib.closing(new_log(tmp_path)) as log:
+
+        async def write() -> None:
+            for _ in range(40):
+                log.append("note", {})
+                await log.durable()
+
+        await asyncio.gather(*(write() for _ in range(16)))
