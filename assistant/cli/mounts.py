@@ -46,6 +46,7 @@ def load(name: str) -> TyperGroup:
             code="command_unavailable",
             exit=Exit.UNAVAILABLE,
         ) from error
+    app.rich_markup_mode = None  # the same plain help as everywhere
     group = get_group(app)
     group.name = name
     group.help = help_line
