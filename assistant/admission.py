@@ -78,9 +78,10 @@ class Admission:
         decided = list(zip((i for i, _ in exchanges), decisions, strict=True))
         result = _combine(messages, decided)
         if chain and isinstance(result, Admitted):
-            for index, decision in decided:
-                if isinstance(decision, Allow):
-                    self._vetted.add(chain[index])
+            # A message of several parts is known only when all of them were allowed as they are.
+            changed = {index for index, decision in decided if not isinstance(decision, Allow)}
+            for index in {index for index, _ in decided} - changed:
+                self._vetted.add(chain[index])
         return result
 
     def answered(self, turn: Turn, reply: Message) -> None:

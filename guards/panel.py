@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from guards.conversation import Exchange, Subject
 from guards.guard import Guard, GuardNonsenseError, failure_of
-from guards.hazards import Hazard
+from guards.hazards import Hazard, UnknownHazardError
 from guards.verdict import Failure, Finding, Judgement, Unscanned, Verdict
 
 PANEL = "panel"
@@ -149,6 +149,8 @@ def _check(judgement: Judgement, exchange: Exchange) -> None:
         # The types rule this out; a guard from elsewhere may not have been type-checked.
         raise GuardNonsenseError("guard returned no verdict")
     for finding in judgement.findings:
+        if not isinstance(finding.hazard, Hazard):
+            raise UnknownHazardError("guard named a hazard that is none")
         span = finding.span
         if span is not None and not 0 <= span.start < span.end <= len(exchange.text):
             raise GuardNonsenseError("finding's span lies outside the judged text")

@@ -1,0 +1,114 @@
+"""Session memory that fails before and after it did what it was asked, watched."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from assistant.errors import MemoryUnavailableError
+from assistant.memory.limits import MemoryLimits
+from assistant.memory.protocol import Answered, Commit, Lease, Opened, SessionStore
+from assistant.turn import SessionKey
+from tests.simulation.engine import dawdle
+from tests.simulation.records import CURRENT, Delivery, Seen
+
+LIMITS = MemoryLimits(messages=12, lock_ttl=6.0, wait=4.0, deadline=1.0)
+
+OpenedCheck = Callable[[Delivery, Opened | Answered], None]
+CommittedCheck = Callable[[Delivery, Lease, Commit], None]
+
+
+class Host:
+    """One process; ``alive`` is false from the moment it is killed."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.alive = True
+
+
+class WatchedStore:
+    """One process's connection to the store that all share."""
+
+    def __init__(
+        self,
+        inner: SessionStore,
+        host: Host,
+        seen: Seen,
+        *,
+        opened: OpenedCheck,
+        committed: CommittedCheck,
+    ) -> None:
+        self._inner = inner
+        self._host = host
+        self._seen = seen
+        self._opened = opened
+        self._committed = committed
+
+    async def open(self, key: SessionKey, turn: str) -> Opened | Answered:
+        """See :class:`SessionStore`."""
+        delivery = CURRENT.get()
+        await self._before(delivery, "open")
+        result = await self._inner.open(key, turn)
+        delivery.held_until = asyncio.get_running_loop().time() + LIMITS.lock_ttl
+        try:
+            await self._after(delivery, "open")
+        except BaseException:
+            # As over Redis: the lock was taken for somebody who never hears of it, and the
+            # attempt to give it back may fail too.
+            if isinstance(result, Opened) and delivery.rng.random() < 0.7:
+                await self._inner.release(result.lease)
+            raise
+        self._opened(delivery, result)
+        return result
+
+    async def renew(self, lease: Lease) -> None:
+        """See :class:`SessionStore`."""
+        delivery = CURRENT.get()
+        await self._before(delivery, "renew")
+        await self._inner.renew(lease)
+        delivery.held_until = asyncio.get_running_loop().time() + LIMITS.lock_ttl
+        self._seen.counts["lease renewed"] += 1
+        await self._after(delivery, "renew")
+
+    async def commit(self, lease: Lease, commit: Commit) -> None:
+        """See :class:`SessionStore`."""
+        delivery = CURRENT.get()
+        await self._before(delivery, "commit")
+        await self._inner.commit(lease, commit)
+        self._committed(delivery, lease, commit)
+        await self._after(delivery, "commit")
+
+    async def release(self, lease: Lease) -> None:
+        """See :class:`SessionStore`."""
+        delivery = CURRENT.get()
+        await self._before(delivery, "release")
+        await self._inner.release(lease)
+        delivery.held_until = 0.0
+        await self._after(delivery, "release")
+
+    async def _before(self, delivery: Delivery, what: str) -> None:
+        await self._step(delivery, f"store does not answer {what}")
+
+    async def _after(self, delivery: Delivery, what: str) -> None:
+        await self._step(delivery, f"store's reply to {what} is lost")
+
+    async def _step(self, delivery: Delivery, fault: str) -> None:
+        self._check_alive()
+        rates, rng = self._seen.scenario.rates, delivery.rng
+        await dawdle(rates, rng)
+        if rates.store and rng.random() < rates.store:
+            self._seen.counts[f"fault: {fault}"] += 1
+            self._seen.note(delivery, "store", fault)
+            await asyncio.sleep(rng.choice((0.0, LIMITS.deadline)))
+            raise MemoryUnavailableError("session memory does not answer")
+        self._check_alive()
+
+    def _check_alive(self) -> None:
+        if not self._host.alive:
+            raise MemoryUnavailableError("the process is dead")
+
+
+def lose_locks(inner: SessionStore) -> None:
+    """What a restart does to a store that keeps its data but not its locks."""
+    for session in getattr(inner, "_sessions").values():  # noqa: B009 - reaches inside on purpose
+        with suppress(AttributeError):
+            session.free()

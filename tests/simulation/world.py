@@ -1,0 +1,338 @@
+"""Runs one scenario: processes, callers, troubles, and the checks around them."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import replace
+from functools import cache
+from itertools import count
+from pathlib import Path
+from random import Random
+
+from assistant.audit.entries import EntryBodies
+from assistant.orchestrator import Orchestrator, TurnLimits
+from assistant.testing.memory_store import InMemorySessionStore
+from assistant.testing.virtual_time import DeadlockError
+from assistant.turn import Turn
+from guards.conversation import Subject
+from guards.panel import Panel, Seat
+from guards.stream import Pace
+from guards.verdict import Failure
+from policies.audience import Audience
+from policies.bundle import Drafting, Policy, Retention
+from policies.clause import StandIn
+from tests.simulation.check_memory import (
+    check_committed,
+    check_exchange,
+    check_opened,
+    check_request,
+    check_sessions,
+)
+from tests.simulation.check_record import check_closed, check_end, check_entry, check_logs
+from tests.simulation.check_release import check_event
+from tests.simulation.conversation import Conversation
+from tests.simulation.engine import WatchedEngine
+from tests.simulation.guards import DEADLINE, WatchedGuard
+from tests.simulation.log import SimulatedClock, WatchedLog
+from tests.simulation.loop import OWNED, SimLoop, run_simulated
+from tests.simulation.marks import STAND_IN_CEILING
+from tests.simulation.plan import AGAIN, DeliveryPlan, Incident, Leaving, Scenario, Trouble, scenario
+from tests.simulation.records import (
+    CURRENT,
+    PSEUDONYMS,
+    SEATS,
+    Delivery,
+    Seen,
+    Violation,
+    failure_kind,
+    scope_of,
+)
+from tests.simulation.store import LIMITS, Host, WatchedStore, lose_locks
+
+TURN = TurnLimits(seconds=15.0, reply_tokens=64, input_chars=400, renew_every=2.0)
+PACE = Pace(interval=0.1)
+AFTERWARDS = 40.0
+
+
+class Process(Host):
+    """A running assistant."""
+
+    def __init__(self, number: int, world: "World", writer: str) -> None:
+        super().__init__(number)
+        seen = world.seen
+        self.clients: dict[asyncio.Task[None], Delivery] = {}
+        self.log = WatchedLog(
+            self,
+            seen,
+            clock=SimulatedClock(),
+            writer=writer,
+            check=lambda delivery, kind, body: check_entry(seen, delivery, kind, body),
+        )
+        store = WatchedStore(
+            world.store,
+            self,
+            seen,
+            opened=lambda delivery, result: check_opened(seen, delivery, result),
+            committed=lambda delivery, lease, commit: check_committed(
+                seen, delivery, lease, commit
+            ),
+        )
+        self.orchestrator = Orchestrator(
+            engine=WatchedEngine(seen, lambda delivery, draft: check_request(seen, delivery, draft)),
+            panel=Panel(_seats(seen)),
+            policy=seen.policy,
+            store=store,
+            log=self.log,
+            entries=EntryBodies(pseudonyms=PSEUDONYMS, retention=seen.policy.retention),
+            ids=world.ids,
+            limits=TURN,
+            pace=PACE,
+        )
+
+
+class World:
+    """Everything of one scenario."""
+
+    def __init__(self, plan: Scenario, loop: SimLoop) -> None:
+        self.seen = Seen(scenario=plan, policy=_policy(plan))
+        self._numbers = count(1)
+        self.store = InMemorySessionStore(limits=LIMITS, ids=self.ids)
+        self._loop = loop
+        self._logs: list[WatchedLog] = []
+        self._processes = [self._boot(number) for number in range(plan.hosts)]
+        self._conversations = [Conversation(caller) for caller in plan.callers]
+        self._turns = {turn.number: turn for turn in plan.turns}
+        self._built: dict[int, Turn] = {}
+        for turn in plan.turns:
+            owned = self.seen.tokens_of(scope_of(plan.callers[turn.caller]))
+            owned |= {f"u{turn.number}", f"t{turn.number}"}
+        for delivery in plan.deliveries:
+            caller = plan.callers[self._turns[delivery.turn].caller]
+            for number in (delivery.number, delivery.number + AGAIN):
+                self.seen.tokens_of(scope_of(caller)).update((f"r{number}", f"a{number}"))
+
+    def ids(self, prefix: str) -> str:
+        """See :class:`~assistant.clock.Ids`."""
+        return f"{prefix}{next(self._numbers)}"
+
+    async def run(self) -> Seen:
+        """Play the scenario to its end and check what is left."""
+        plan = self.seen.scenario
+        work = [asyncio.create_task(self._client(delivery)) for delivery in plan.deliveries]
+        work += [asyncio.create_task(self._incident(incident)) for incident in plan.incidents]
+        await asyncio.gather(*work)
+        await asyncio.sleep(AFTERWARDS)
+        check_end(self.seen, self._loop)
+        await check_sessions(self.seen, self.store)
+        check_logs(self.seen, self._logs)
+        return self.seen
+
+    def _boot(self, number: int) -> Process:
+        process = Process(number, self, f"w{len(self._logs)}")
+        self._logs.append(process.log)
+        return process
+
+    async def _client(self, plan: DeliveryPlan) -> None:
+        await asyncio.sleep(plan.at)
+        delivery = self._delivery(plan)
+        await self._deliver(delivery)
+        failed = delivery.error is not None or delivery.outcome == "killed"
+        if failed and delivery.rng.random() < 0.7:
+            await asyncio.sleep(delivery.rng.choice((0.0, 0.5, 8.0)))
+            self.seen.counts["delivered again after a failure"] += 1
+            again = replace(plan, number=plan.number + AGAIN, leaving=Leaving.STAYS, reply=plan.again)
+            await self._deliver(self._delivery(again))
+
+    def _delivery(self, plan: DeliveryPlan) -> Delivery:
+        turn_plan = self._turns[plan.turn]
+        rng = Random(plan.seed + plan.number)
+        if plan.turn not in self._built:
+            talk = self._conversations[turn_plan.caller]
+            self._built[plan.turn] = talk.turn(turn_plan, rng)
+        turn = self._built[plan.turn]
+        process = self._processes[plan.host]
+        delivery = Delivery(
+            plan=plan,
+            turn=turn,
+            turn_plan=turn_plan,
+            caller=self.seen.scenario.callers[turn_plan.caller],
+            rng=rng,
+            reply=plan.reply,
+            host=plan.host,
+            log=process.log,
+            history=turn.history,
+        )
+        self.seen.deliveries.append(delivery)
+        return delivery
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        process = self._processes[delivery.host]
+        delivery.log = process.log
+        self.seen.note(delivery, "delivered", f"{delivery.turn.id}: {delivery.turn.message.text!r}")
+        task = asyncio.create_task(self._consume(delivery, process))
+        process.clients[task] = delivery
+        self._arrange(delivery, task)
+        await asyncio.wait((task,))
+        del process.clients[task]
+        self._conversations[delivery.turn_plan.caller].heard(delivery, delivery.rng)
+        self._tally(delivery)
+
+    async def _consume(self, delivery: Delivery, process: Process) -> None:
+        OWNED.set(delivery.tasks)
+        CURRENT.set(delivery)
+        seen, leaving = self.seen, delivery.plan.leaving
+        read = 0
+        try:
+            async with aclosing(process.orchestrator.run(delivery.turn)) as events:
+                async for event in events:
+                    seen.note(delivery, "event", event_line(event))
+                    check_event(seen, delivery, event)
+                    read += 1
+                    if leaving is Leaving.BREAKS and read > delivery.plan.leave_step % 6:
+                        delivery.outcome = "left"
+                        break
+                    if leaving is Leaving.SLOW:
+                        await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            delivery.outcome = "cancelled" if process.alive else "killed"
+        except Exception as error:  # noqa: BLE001 - a client sees whatever comes
+            delivery.error = error
+        delivery.ended = self._loop.time()
+        seen.note(delivery, "closed", f"{delivery.outcome} {failure_kind(delivery.error)}")
+        check_closed(seen, delivery)
+
+    def _arrange(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
+        """See to it that the client leaves when it is to."""
+        plan = delivery.plan
+
+        def leave() -> None:
+            if not task.done():
+                self.seen.note(delivery, "client", "goes away")
+                task.cancel()
+
+        match plan.leaving:
+            case Leaving.CANCELLED:
+                self._loop.call_later(plan.leave_at, leave)
+            case Leaving.STEPPED:
+                self._loop.after_steps(plan.leave_step, leave)
+            case Leaving.TWICE:
+                for extra in range(3):
+                    self._loop.after_steps(plan.leave_step + extra, leave)
+            case _:
+                pass
+
+    async def _incident(self, incident: Incident) -> None:
+        await asyncio.sleep(incident.at)
+        self.seen.note(None, "incident", incident.trouble)
+        self.seen.counts[f"trouble: {incident.trouble}"] += 1
+        process = self._processes[incident.host]
+        match incident.trouble:
+            case Trouble.KILL | Trouble.POWER:
+                process.alive = False
+                for task in process.clients:
+                    task.cancel()
+                if incident.trouble is Trouble.POWER:
+                    process.log.lose_power()
+                self._processes[incident.host] = self._boot(incident.host)
+            case Trouble.FREEZE:
+                self._loop.jump(incident.seconds)
+            case Trouble.LOCKS_LOST:
+                lose_locks(self.store)
+                for delivery in self.seen.deliveries:
+                    delivery.held_until = 0.0
+            case Trouble.DISK_FULL:
+                process.log.full_until = self._loop.time() + incident.seconds
+
+    def _tally(self, delivery: Delivery) -> None:
+        for name in outcomes(delivery):
+            self.seen.counts[f"outcome: {name}"] += 1
+        self.seen.counts["turns"] += 1
+
+
+def outcomes(delivery: Delivery) -> Iterator[str]:
+    """What became of a delivery, in words to be counted."""
+    if delivery.outcome:
+        yield f"client {delivery.outcome}"
+    if delivery.error is not None:
+        yield f"error {failure_kind(delivery.error)}"
+    if delivery.answered is not None and delivery.finished is not None:
+        yield "repeat given the first answer"
+    elif delivery.finished is not None:
+        yield f"{delivery.finished.decision} ({delivery.finished.reason})"
+        if delivery.text and delivery.blocked:
+            yield "retracted"
+        if delivery.calls:
+            yield "tool calls released"
+        if len(delivery.drafts) > 1:
+            yield "draft begun anew"
+        if any(body.get("degraded") for _, _, body in delivery.entries):
+            yield "decided by a stand-in"
+    if delivery.drafts and len(delivery.drafts[-1].past) - 1 < len(delivery.history):
+        yield "past cut to the window"
+
+
+def event_line(event: object) -> str:
+    """An event in a line of the trace."""
+    decision = getattr(event, "decision", None)
+    named = decision if isinstance(decision, str) else type(decision).__name__
+    detail = getattr(event, "text", None) or getattr(event, "call", None) or named
+    line = f"{type(event).__name__} {getattr(event, 'subject', '')} {detail}"
+    return line if len(line) < 200 else f"{line[:200]}..."
+
+
+def _seats(seen: Seen) -> list[Seat]:
+    seats = []
+    for name in ("alpha", "beta", "gamma"):
+        subjects = frozenset(subject for subject in SEATS if name in seen.required(subject))
+        guard = WatchedGuard(
+            name, seen, subjects, lambda delivery, judged: check_exchange(seen, delivery, judged)
+        )
+        seats.append(Seat(guard=guard, subjects=subjects, deadline=DEADLINE))
+    return seats
+
+
+@cache
+def _loaded() -> Policy:
+    return Policy.load(Path(__file__).parent / "policy.yaml")
+
+
+@cache
+def _variant(speculative: bool, stand_in: bool, retain_blocked: bool) -> Policy:
+    policy = _loaded()
+    if stand_in:
+        rule = StandIn(
+            guard="beta",
+            fallback="alpha",
+            subjects=frozenset({Subject.USER_INPUT}),
+            failures=frozenset({Failure.TIMEOUT}),
+            hazards=frozenset(h for clause in policy.clauses for h in clause.hazards),
+            cutoffs=dict.fromkeys(Audience, STAND_IN_CEILING),
+        )
+        policy = replace(policy, rules=replace(policy.rules, stand_ins=(rule,)))
+    return replace(
+        policy,
+        drafting=Drafting.SPECULATIVE if speculative else Drafting.AFTER_VERDICT,
+        retention=Retention.BLOCKED if retain_blocked else Retention.NONE,
+    )
+
+
+def _policy(plan: Scenario) -> Policy:
+    return _variant(plan.speculative, plan.stand_in, plan.retain_blocked)
+
+
+def simulate(seed: int) -> Seen:
+    """Run the scenario of ``seed`` and return all that was seen, violations included."""
+    worlds: list[World] = []
+
+    async def main(loop: SimLoop) -> Seen:
+        world = World(scenario(seed), loop)
+        worlds.append(world)
+        return await world.run()
+
+    try:
+        return run_simulated(main)
+    except DeadlockError:
+        seen = worlds[0].seen
+        stuck = "every task waits for something that cannot come"
+        seen.violations.append(Violation(invariant="LIVE", what=stuck, delivery=None, at=0.0))
+        return seen
