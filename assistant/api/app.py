@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -23,7 +23,9 @@ from assistant.api.openapi import body_of, describe, stream_of
 from assistant.api.parts import Parts, Tools
 from assistant.bootstrap import Assistant, Progress, assemble
 from assistant.clock import Clock, Ids, SystemClock, random_id
+from assistant.errors import CorralError
 from assistant.settings import Settings
+from policies.mistakes import PolicyError
 
 logger = logging.getLogger("corral.api")
 
@@ -68,7 +70,13 @@ def _application(
 ) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with start() as assistant:
+        async with AsyncExitStack() as stack:
+            try:
+                assistant = await stack.enter_async_context(start())
+            except (CorralError, PolicyError) as error:
+                # Starlette goes on to log a traceback, whose text nobody vouches for.
+                logger.error("cannot start: %s", error)
+                raise
             parts = Parts(assistant=assistant, tools=tools)
             app.state.parts = parts
             yield

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
@@ -125,6 +126,7 @@ def _local_host(host: bytes) -> bool:
     return name is not None and (name == "localhost" or is_loopback(name))
 
 
+@lru_cache(maxsize=256)
 def is_loopback(address: str) -> bool:
     """Whether ``address`` is an IP address of this machine's own."""
     try:

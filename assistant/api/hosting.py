@@ -14,10 +14,13 @@ class OneLine(logging.Filter):
     """Keeps tracebacks out: an exception's text may be somebody's words."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.exc_info = None
-        record.exc_text = None
-        record.msg = record.getMessage().strip().partition("\n")[0]
-        record.args = ()
+        lines = record.getMessage().strip().splitlines() or [""]
+        # A traceback's last line begins with the exception's class.
+        told = lines[-1].partition(":")[0] if lines[0].startswith("Traceback") else lines[0]
+        if record.exc_info and record.exc_info[0] is not None:
+            told = f"{told} ({record.exc_info[0].__name__})"
+        record.exc_info = record.exc_text = None
+        record.msg, record.args = told, ()
         return True
 
 

@@ -14,7 +14,7 @@ from assistant.api.app import build_app, create_app
 from assistant.api.hosting import configure
 from assistant.api.listener import listen, url
 from assistant.api.workers import run_workers
-from assistant.bootstrap import Progress, assemble, embed
+from assistant.bootstrap import Progress, assemble, embed, load_policy
 from assistant.settings import Settings
 
 
@@ -26,6 +26,7 @@ def serve(settings: Settings, workers: int = 1, progress: Progress = print) -> N
     Raises:
         SettingsError: the address cannot be had.
         CorralError: a part could not be started.
+        PolicyError: the policy has mistakes.
     """
     with contextlib.closing(listen(settings)) as listener:
         if workers == 1:
@@ -73,6 +74,8 @@ async def _serve_alone(settings: Settings, listener: socket.socket, progress: Pr
 async def _serve_together(
     settings: Settings, workers: int, listener: socket.socket, progress: Progress
 ) -> None:
+    # The workers read it again; its mistakes are told here, once and whole.
+    load_policy(settings)
     with contextlib.suppress(asyncio.CancelledError):
         async with _stoppable() as stop, embed(settings, progress) as shared:
             # From here on the workers' supervisor hears signals by itself.
