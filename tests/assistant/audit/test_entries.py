@@ -51,6 +51,7 @@ VERDICT = PanelVerdict(
                 Finding(hazard=Hazard.OFF_TOPIC, probability=1.0, custom="pricing"),
             ),
             elapsed=0.01,
+            score=0.25,
         ),
         Unscanned(
             guard="slow", revision="r2", reason=Failure.TIMEOUT, detail="TimeoutError", elapsed=5.0
@@ -58,7 +59,14 @@ VERDICT = PanelVerdict(
     ),
     elapsed=5.0,
 )
-BASIS = Basis(clause="c1", policy="p@1", digest="d" * 64, verdict=VERDICT, reason="slow: timeout")
+BASIS = Basis(
+    clause="c1",
+    policy="p@1",
+    digest="d" * 64,
+    verdict=VERDICT,
+    reason="slow: timeout",
+    applied=("c1", "c2"),
+)
 
 
 def bodies(retention: Retention = Retention.NONE) -> EntryBodies:
@@ -77,12 +85,14 @@ def test_a_decision_says_what_it_rests_on() -> None:
     assert (body["subject"], body["audience"], body["locale"]) == ("user_input", "general", "en")
     assert (body["at"], body["elapsed_ms"], body["degraded"]) == (0.25, 5000.0, False)
     assert body["reason"] == "slow: timeout"
+    assert body["applied"] == ("c1", "c2")
     assert body["judgements"] == [
         {
             "guard": "embedded",
             "revision": "r1",
             "elapsed_ms": 10.0,
             "scores": {"hate": 0.1234567890123456},
+            "score": 0.25,
             "located": [
                 ["personal_data", 0.9, 3, 9, None],
                 ["personal_data", 0.8, 13, 21, None],
