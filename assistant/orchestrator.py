@@ -15,7 +15,7 @@ from assistant.context import Context, assemble_context
 from assistant.draft import Draft
 from assistant.engine.protocol import CompletionRequest, Engine
 from assistant.errors import CorralError, EngineTimeoutError, InvalidTurnError
-from assistant.events import Event, Finished, Refused, TextReleased, Usage
+from assistant.events import Event, Finished, Refused, TextReleased, ToolCallReleased, Usage
 from assistant.memory.protocol import Answer, Answered, Commit, Lease, SessionStore
 from assistant.reply import Course, Outcome, ReplyGate, blocked_outcome
 from assistant.turn import Turn
@@ -232,6 +232,7 @@ class Orchestrator:
                 log_id=log_id,
                 decision=name,
                 clause=clause,
+                calls=() if outcome.blocked or outcome.reply is None else outcome.reply.tool_calls,
             )
             said = tuple(m for m in (outcome.message, outcome.reply) if m is not None)
             kept, apart = ((), said) if outcome.blocked else (said, ())
@@ -252,6 +253,8 @@ class Orchestrator:
 def _replay(course: Course, answer: Answer) -> None:
     """Give the answer that this message had, once more (I7)."""
     course.emit(TextReleased(text=answer.text))
+    for call in answer.calls:
+        course.emit(ToolCallReleased(call=call))
     course.emit(
         Finished(
             reason=answer.reason,

@@ -130,6 +130,12 @@ async def judge_within(seat: Seat, exchange: Exchange) -> Judgement:
             judgement = await guard.judge(exchange)
         _check(judgement, exchange)
         return judgement
+    except asyncio.CancelledError as error:
+        # Only a guard's own work was cancelled when nobody cancels this task.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        reason, detail = Failure.ERROR, type(error).__name__
     except Exception as error:  # noqa: BLE001 - any failure of a guard is a value from here on
         reason, detail = failure_of(error), type(error).__name__
     return Unscanned(

@@ -83,6 +83,8 @@ def encode_answer(answer: Answer) -> bytes:
     }
     if answer.clause is not None:
         record["clause"] = answer.clause
+    if answer.calls:
+        record["calls"] = [[call.id, call.name, call.arguments] for call in answer.calls]
     return _dumps(record)
 
 
@@ -101,6 +103,7 @@ def decode_answer(data: bytes) -> Answer:
             log_id=_text(record["log"]),
             decision=_text(record["decision"]),
             clause=None if clause is None else _text(clause),
+            calls=tuple([_call(*given) for given in record.get("calls", ())]),
         )
     except (KeyError, TypeError, ValueError):
         raise UnreadableRecordError(_DAMAGED) from None

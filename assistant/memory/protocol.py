@@ -5,14 +5,15 @@ from typing import Protocol
 
 from assistant.events import FinishReason
 from assistant.turn import SessionKey
-from guards.conversation import Message
+from guards.conversation import Message, ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a message was answered with, kept so that a repeated delivery is answered once (I7).
 
-    ``text`` is what was released, or the policy's own text when ``blocked``.
+    ``text`` is what was released, or the policy's own text when the turn was blocked; ``calls``
+    are the tool calls that were released with it.
     """
 
     text: str
@@ -20,6 +21,7 @@ class Answer:
     log_id: str
     decision: str
     clause: str | None
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

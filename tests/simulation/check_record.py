@@ -51,8 +51,8 @@ def check_closed(seen: Seen, delivery: Delivery) -> None:
         check_stopped(seen, delivery)
     _check_error(seen, delivery)
     if delivery.plan.leaving in (Leaving.STAYS, Leaving.SLOW) and delivery.error is None:
-        if delivery.finished is None and delivery.outcome == "":
-            seen.broken("I7", "a turn ended without saying so", delivery)
+        if delivery.finished is None and delivery.outcome != "killed":
+            seen.broken("LIVE", "a turn ended without saying so", delivery)
     if seen.scenario.calm:
         _check_due(seen, delivery)
 
@@ -91,7 +91,8 @@ def _check_due(seen: Seen, delivery: Delivery) -> None:
     if isinstance(delivery.error, SessionBusyError) or delivery.answered is not None:
         return
     due = [j.due(seen, delivery.caller.audience) for j in delivery.judged.values()]
-    blocking = any(d is None or d.blocked for d in due)
+    # Nobody is seated for images, and no clause speaks of them.
+    blocking = delivery.turn_plan.image or any(d is None or d.blocked for d in due)
     cut = any(d is not None and d.kind == "rewrite" for d in due)
     if delivery.error is not None:
         invalid = isinstance(delivery.error, EngineResponseError) and delivery.reply.calls

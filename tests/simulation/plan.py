@@ -135,7 +135,9 @@ class Scenario:
     def calm(self) -> bool:
         """Whether nothing goes wrong, so that every turn must come to its due end."""
         staying = all(d.leaving in (Leaving.STAYS, Leaving.SLOW) for d in self.deliveries)
-        return self.rates.calm and not self.incidents and staying and self.unseated is None
+        ending = not any(plan.fails for d in self.deliveries for plan in (d.reply, d.again))
+        at_rest = self.rates.calm and not self.incidents and self.unseated is None
+        return at_rest and staying and ending
 
 
 def scenario(seed: int) -> Scenario:

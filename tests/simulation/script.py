@@ -66,6 +66,11 @@ class ReplyPlan:
     fail_after: int
 
     @property
+    def fails(self) -> bool:
+        """Whether the engine fails before the end."""
+        return self.ending in FAILING
+
+    @property
     def text(self) -> str:
         """All of the text, when nothing fails."""
         return "".join(self.chunks)
@@ -75,7 +80,7 @@ class ReplyPlan:
         if self.first:
             yield Pause(seconds=self.first)
         deltas = [*self._text(), *self._calls()]
-        if self.ending in FAILING:
+        if self.fails:
             deltas = deltas[: self.fail_after]
         for index, delta in enumerate(deltas):
             if index and self.gap:

@@ -51,6 +51,7 @@ answers = st.builds(
     log_id=texts,
     decision=texts,
     clause=st.none() | texts,
+    calls=st.lists(st.builds(ToolCall, id=texts, name=texts, arguments=texts)).map(tuple),
 )
 
 
