@@ -10,8 +10,8 @@ from functools import partial
 
 import uvicorn
 
-from assistant.api.app import build_app, create_app
-from assistant.api.hosting import configure
+from assistant.api.app import LEAVE_SECONDS, build_app, create_app
+from assistant.api.hosting import configure, settle
 from assistant.api.listener import listen, url
 from assistant.api.workers import run_workers
 from assistant.bootstrap import Progress, assemble, embed, load_policy
@@ -53,7 +53,16 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        settle()
         self._ready()
+
+    async def cut_off(self) -> None:
+        """End what still runs, as after a second Ctrl-C, while its parts are still there."""
+        tasks = tuple(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LEAVE_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,7 +77,10 @@ async def _serve_alone(settings: Settings, listener: socket.socket, progress: Pr
                 configure(build_app(assistant)), lambda: _announce(settings, listener, progress)
             )
             stop.act = lambda number: server.handle_exit(number, None)
-            await server.serve([listener])
+            try:
+                await server.serve([listener])
+            finally:
+                await server.cut_off()
 
 
 async def _serve_together(

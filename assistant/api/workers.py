@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess
 
-from assistant.api.hosting import configure
+from assistant.api.hosting import configure, settle
 from assistant.api.metrics import SHARED_FOLDER
 from assistant.errors import CorralError
 
@@ -91,7 +91,9 @@ def _restored_signals() -> Iterator[None]:
 
 def _in_worker(make_app: MakeApp) -> ASGIApp:
     threading.Thread(target=_follow_parent, daemon=True).start()
-    return make_app()
+    app = make_app()
+    settle()
+    return app
 
 
 def _follow_parent() -> None:
