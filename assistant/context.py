@@ -4,15 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assistant.engine.protocol import Engine
+from assistant.engine.tokens import FIXED, token_bound
 from assistant.errors import TurnTooLongError
-from guards.conversation import BY_OPERATOR, ImagePart, Message, Role, text_message
+from guards.conversation import BY_OPERATOR, Message, Role, text_message
 from plugins.tool import ToolSpec
-
-MESSAGE_OVERHEAD = 16
-"""Tokens of role markers around one message: more than any Llama template spends."""
-
-IMAGE_TOKENS = 4096
-"""More than one image costs the vision models that Llama Guard 4 and Llama 4 derive from."""
 
 MAX_BYTES_PER_TOKEN = 16
 """History whose bytes exceed this many times the window cannot fit, and is not even counted."""
@@ -65,17 +60,16 @@ async def assemble_context(
     window = await engine.window()
     # A model whose whole window is smaller than the usual reply still gets half for its prompt.
     budget = max(window - reply_tokens, window // 2)
-    budget -= sum(len(str(t.parameters)) + len(t.description) + len(t.name) + 64 for t in tools)
 
     def context(kept: int) -> Context:
         tail = _from_user(history[len(history) - kept :])
         return Context(instructions=system, history=tail, message=message)
 
-    fixed = bound([message] if system is None else [system, message])
+    fixed = token_bound([message] if system is None else [system, message], tools)
     most, known = 0, 0
     total = fixed
-    for size in (bound([past]) for past in reversed(history)):
-        total += size
+    for past in reversed(history):
+        total += token_bound([past]) - FIXED
         if total > budget * MAX_BYTES_PER_TOKEN:
             break
         most += 1
@@ -85,7 +79,7 @@ async def assemble_context(
         return context(len(history))
 
     async def fits(kept: int) -> bool:
-        return await engine.count_tokens(context(kept).messages) <= budget
+        return await engine.count_tokens(context(kept).messages, tools) <= budget
 
     if fixed > budget and not await fits(0):
         raise TurnTooLongError(
@@ -99,16 +93,6 @@ async def assemble_context(
         else:
             high = middle - 1
     return context(low)
-
-
-def bound(messages: Sequence[Message]) -> int:
-    """An upper bound on the prompt tokens of ``messages``, without a tokenizer."""
-    total = 0
-    for message in messages:
-        total += len(message.text.encode(errors="replace")) + MESSAGE_OVERHEAD
-        total += IMAGE_TOKENS * sum(isinstance(part, ImagePart) for part in message.parts)
-        total += sum(len(c.name) + len(c.arguments.encode()) + 64 for c in message.tool_calls)
-    return total
 
 
 def _from_user(history: Sequence[Message]) -> tuple[Message, ...]:

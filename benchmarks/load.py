@@ -61,7 +61,7 @@ class _Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if self._done is not None and not self._done.done():
             self._done.set_exception(LoadError("the connection was closed mid-answer"))
 

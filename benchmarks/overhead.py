@@ -10,7 +10,6 @@ decision log synced before a turn ends. Upstream, load and Corral share this mac
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -64,10 +63,13 @@ def running(
         while ready is not None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[-1]} did not start")
-            with contextlib.suppress(OSError):
-                with urllib.request.urlopen(ready, timeout=5) as answer:  # noqa: S310
-                    if answer.status == 200:
-                        break
+            # The address is our own server's, on loopback.
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(ready, timeout=5) as answer,  # noqa: S310
+            ):
+                if answer.status == 200:
+                    break
             time.sleep(0.1)
         yield process
     finally:
@@ -126,9 +128,7 @@ def settings(upstream: str, data: str) -> list[Setting]:
     ]
 
 
-def level(
-    url: str, upstream: str, setting: Setting, concurrency: int, seconds: float, pid: int
-) -> dict[str, Any]:
+def level(url: str, upstream: str, concurrency: int, seconds: float, pid: int) -> dict[str, Any]:
     """Raw and Corral at one concurrency, in turn, so that both meet the same machine."""
     requests = max(10, int(concurrency * seconds / 0.46))
 
@@ -143,7 +143,7 @@ def level(
             measure(target, make, concurrency=concurrency, requests=requests)
         ).figures()
 
-    load(f"{url}/v1/chat/completions", corral_body) if concurrency == 1 else None
+    load(f"{url}/v1/chat/completions", corral_body)  # warms connections up
     raw = load(f"{upstream}/chat/completions", raw_body)
     before = cpu_seconds(pid)
     corral = load(f"{url}/v1/chat/completions", corral_body)
@@ -204,7 +204,7 @@ def main() -> None:
             environment = {**setting.environment, "CORRAL_PORT": str(port)}
             with running(setting.command, environment, f"{url}/readyz") as server:
                 rows = [
-                    level(url, upstream, setting, n, options.seconds, server.pid)
+                    level(url, upstream, n, options.seconds, server.pid)
                     for n in options.concurrency
                 ]
             show(setting.name, rows)

@@ -13,7 +13,6 @@ import jsonschema
 import referencing
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
-from policies.bundle import Audience, Policy
 
 from guards.conversation import (
     BY_MODEL,
@@ -26,6 +25,7 @@ from guards.conversation import (
 )
 from guards.panel import Panel
 from plugins.tool import ToolSpec
+from policies.bundle import Audience, Policy
 from policies.decision import Decision
 
 

@@ -78,5 +78,7 @@ class Engine(Protocol):
     async def window(self) -> int:
         """Tokens the model can hold, prompt and reply together."""
 
-    async def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Prompt tokens of ``messages`` under the model's own chat template."""
+    async def count_tokens(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
+    ) -> int:
+        """Prompt tokens of ``messages`` and ``tools`` under the model's template, never too few."""

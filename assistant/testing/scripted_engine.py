@@ -15,6 +15,7 @@ from assistant.engine.protocol import (
 )
 from assistant.events import FinishReason, Usage
 from guards.conversation import Message, ToolCall
+from plugins.tool import ToolSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class ScriptedEngine:
         tokens: window it claims.
         runs: every completion that was started, oldest first; a generator that was made but
             never iterated started nothing.
-        count: prompt tokens of messages; words plus four a message unless told.
+        count: prompt tokens of messages; words plus four a message and fifty a tool unless told.
     """
 
     script: Script | Sequence[Step]
@@ -151,8 +152,10 @@ class ScriptedEngine:
         """The claimed window."""
         return self.tokens
 
-    async def count_tokens(self, messages: Sequence[Message]) -> int:
+    async def count_tokens(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
+    ) -> int:
         """Whatever ``count`` says."""
         if self.count is not None:
             return self.count(messages)
-        return sum(4 + len(message.text.split()) for message in messages)
+        return sum(4 + len(message.text.split()) for message in messages) + 50 * len(tools)

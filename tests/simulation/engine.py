@@ -9,6 +9,7 @@ from assistant.engine.protocol import CompletionRequest, EngineEvent
 from assistant.errors import EngineTimeoutError, EngineUnreachableError
 from assistant.testing.scripted_engine import ScriptedEngine, Step
 from guards.conversation import Message, Role
+from plugins.tool import ToolSpec
 from tests.simulation.plan import Rates
 from tests.simulation.records import CURRENT, Delivery, Drafted, Seen
 
@@ -59,11 +60,13 @@ class WatchedEngine:
         await self._may_fail(CURRENT.get())
         return await self._inner.window()
 
-    async def count_tokens(self, messages: Sequence[Message]) -> int:
+    async def count_tokens(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
+    ) -> int:
         """See :class:`~assistant.engine.protocol.Engine`."""
         await self._may_fail(CURRENT.get())
         self._seen.counts["engine counted tokens"] += 1
-        return await self._inner.count_tokens(messages)
+        return await self._inner.count_tokens(messages, tools)
 
     async def _may_fail(self, delivery: Delivery) -> None:
         rates, rng = self._seen.scenario.rates, delivery.rng
