@@ -1,0 +1,102 @@
+"""``corral guard check``, with the real embedded guard and a scripted Llama Guard server."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from assistant.cli.exits import Exit
+from assistant.testing.scripted_replies import answer, completion, guard_verdict
+from assistant.testing.scripted_upstream import Plan, Received
+from tests.assistant.cli.conftest import MakeStage
+from tests.assistant.cli.stage import Stage
+
+PLAIN = "How do I bake bread?"
+
+
+@pytest.fixture
+def guarded(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> "Guarded":
+    return Guarded(make_stage, monkeypatch)
+
+
+class Guarded:
+    """A stage whose only guard is a Llama Guard server that says what the test wants."""
+
+    def __init__(self, make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._make_stage = make_stage
+        self._monkeypatch = monkeypatch
+
+    def saying(self, plan: Plan) -> Stage:
+        models = answer(200, {"object": "list", "data": [{"id": "llama-guard"}]})
+
+        def respond(received: Received) -> Plan:
+            return models if received.path.endswith("/models") else plan
+
+        stage = self._make_stage(respond)
+        self._monkeypatch.setenv("CORRAL_GUARDS", '["llama_guard"]')
+        self._monkeypatch.setenv("CORRAL_GUARD_URLS", f'["{stage.server.url}"]')
+        return stage
+
+
+def report(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    loaded: dict[str, object] = json.loads(capsys.readouterr().out)
+    return loaded
+
+
+def test_a_plain_question_is_allowed(guarded: Guarded, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded.saying(guard_verdict(0.01)).run("guard", "check", PLAIN, "--json") == Exit.OK
+    told = report(capsys)
+    assert told["decision"] == "allow"
+    assert told["blocked"] is False
+    assert told["clause"] is None
+
+
+def test_a_harmful_one_is_blocked_with_clause_and_score(
+    guarded: Guarded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = guarded.saying(guard_verdict(0.97, "S9"))
+    assert stage.run("guard", "check", PLAIN, "--json") == Exit.BLOCKED
+    told = report(capsys)
+    assert told["decision"] == "refuse"
+    assert told["clause"]
+    (judged,) = told["guards"]  # type: ignore[misc] # JSON
+    (finding,) = judged["findings"]
+    assert finding["hazard"] == "indiscriminate_weapons"
+    assert finding["probability"] == pytest.approx(0.97, abs=0.001)
+    assert judged["elapsed_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    "plan", [completion("maybe"), completion("unsafe\nS99"), answer(500, {})], ids=str
+)
+def test_a_guard_that_gives_no_verdict_blocks(
+    guarded: Guarded, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded.saying(plan).run("guard", "check", PLAIN) == Exit.BLOCKED
+    out = capsys.readouterr().out
+    assert "no verdict: " in out
+    assert "refuse by clause guard-unavailable" in out
+
+
+def test_the_embedded_guard_judges_without_any_server(
+    stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PLAIN.encode())))
+    assert stage.run("guard", "check", "--json") == Exit.OK
+    told = report(capsys)
+    assert told["decision"] == "allow"
+    assert not stage.server.received
+
+
+def test_people_see_findings_time_and_decision(
+    guarded: Guarded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = guarded.saying(guard_verdict(0.97, "S9"))
+    assert stage.run("guard", "check", PLAIN, "--subject", "reply") == Exit.BLOCKED
+    out = capsys.readouterr().out
+    assert "llama_guard" in out
+    assert "indiscriminate_weapons" in out
+    assert " ms\n" in out
+    assert "refuse by clause " in out
+    assert "policy acceptable_use@" in out
