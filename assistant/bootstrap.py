@@ -49,6 +49,7 @@ class Assistant:
     engine: EnginePool
     store: RedisSessionStore
     log: FileDecisionLog
+    entries: EntryBodies
     orchestrator: Orchestrator
 
     async def health(self) -> dict[str, str]:
@@ -109,6 +110,7 @@ async def assemble(
             segment_bytes=connected.log_segment_bytes,
         )
         stack.callback(log.close)
+        entries = EntryBodies(pseudonyms=pseudonyms, retention=policy.retention)
         panel = seat_panel(connected, upstreams, guards)
         yield Assistant(
             settings=connected,
@@ -117,13 +119,14 @@ async def assemble(
             engine=engine,
             store=store,
             log=log,
+            entries=entries,
             orchestrator=Orchestrator(
                 engine=engine,
                 panel=panel,
                 policy=policy,
                 store=store,
                 log=log,
-                entries=EntryBodies(pseudonyms=pseudonyms, retention=policy.retention),
+                entries=entries,
                 ids=random_id,
                 limits=TurnLimits(
                     seconds=connected.turn_timeout,

@@ -120,6 +120,7 @@ class UnscannedBy(Shape):
 class CorralModeration(Shape):
     decision: Literal["allow", "rewrite", "steer", "support", "refuse", "escalate"]
     clause: str | None
+    log_id: str = Field(description="Entry of the decision log.")
     policy: str
     hazards: dict[str, float] = Field(description="Probability by hazard; the rest is zero.")
     unscanned: list[UnscannedBy] = Field(description="Guards that could not judge, and why.")

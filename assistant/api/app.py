@@ -15,7 +15,7 @@ from starlette.responses import Response
 from assistant.api import answers, docs_page, endpoints
 from assistant.api.chat_request import ChatRequest
 from assistant.api.failures import ApiError, Reporter
-from assistant.api.gate import Gate
+from assistant.api.gate import OPEN_PATHS, Gate
 from assistant.api.keys import Keyring
 from assistant.api.metrics import Metrics
 from assistant.api.moderation_request import ModerationRequest
@@ -111,6 +111,9 @@ def _add_routes(app: FastAPI) -> None:
         if shape is not None:
             success["model"] = shape
         success |= more.pop("success", {})
+        summary, _, _ = (endpoint.__doc__ or "").partition("\n")
+        if path in OPEN_PATHS:
+            more["openapi_extra"] = {"security": []}
         app.add_api_route(
             path,
             endpoint,
@@ -119,6 +122,8 @@ def _add_routes(app: FastAPI) -> None:
             response_model=None,
             responses={200: success, **errors, **more.pop("responses", {})},
             operation_id=endpoint.__name__,
+            summary=summary.rstrip("."),
+            tags=["assistant" if path.startswith("/v1/") else "operation"],
             **more,
         )
 

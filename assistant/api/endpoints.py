@@ -15,7 +15,7 @@ from assistant.api.completion import Heading
 from assistant.api.failures import ApiError, invalid
 from assistant.api.fields import read
 from assistant.api.metrics import TurnMeter
-from assistant.api.moderation import check_lengths
+from assistant.api.moderation import Asked, check_lengths
 from assistant.api.moderation_request import ModerationRequest
 from assistant.api.parts import Parts
 
@@ -106,11 +106,16 @@ async def moderations(request: Request) -> Response:
     asked = read(ModerationRequest, await read_json(request, settings.max_body_bytes))
     texts = asked.texts()
     check_lengths(texts, settings.max_input_chars)
+    moderation = Asked(
+        id=parts.tools.ids("modr-"),
+        tenant=request.state.tenant,
+        texts=tuple(texts),
+        audience=asked.corral.audience,
+        locale=asked.corral.locale or settings.locale,
+    )
     with parts.capacity.admit():
-        results = await parts.moderator.moderate(
-            texts, asked.corral.audience, asked.corral.locale or settings.locale
-        )
-    return _json({"id": parts.tools.ids("modr-"), "model": "corral-moderation", "results": results})
+        results = await parts.moderator.moderate(moderation)
+    return _json({"id": moderation.id, "model": "corral-moderation", "results": results})
 
 
 async def models(request: Request) -> Response:

@@ -1,17 +1,21 @@
 """A text judged by the panel and decided by the policy, in OpenAI's words and our own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from assistant.api.chat_turn import ANONYMOUS
 from assistant.api.failures import invalid
-from assistant.api.metrics import Metrics
+from assistant.audit.record import DECISION
+from assistant.bootstrap import Assistant
+from assistant.errors import LogUnavailableError
 from assistant.events import Judged
+from assistant.turn import SessionKey, Turn
 from guards.conversation import Exchange, Subject, text_message
 from guards.hazards import Hazard
-from guards.panel import Panel, PanelVerdict
+from guards.panel import PanelVerdict
 from policies.audience import Audience
-from policies.bundle import Policy
 from policies.decision import Decision, Escalate, Refuse, Support, decision_name
 
 SIDE_BY_SIDE = 8
@@ -47,36 +51,66 @@ CATEGORIES: dict[str, frozenset[Hazard]] = {
 hazards that OpenAI has no word for appear under ``corral`` only."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Texts to moderate, and for whom. ``id`` is the request's own."""
+
+    id: str
+    tenant: str
+    texts: tuple[str, ...]
+    audience: Audience
+    locale: str
+
+    def turn(self, index: int) -> Turn:
+        """The turn that one text would be, were it to be answered."""
+        id = f"{self.id}#{index}"  # noqa: A001 - the field's own name
+        return Turn(
+            id=id,
+            key=SessionKey(tenant=self.tenant, user=ANONYMOUS, session=""),
+            message=text_message(self.texts[index], id=id),
+            audience=self.audience,
+            locale=self.locale,
+        )
+
+
 class Moderator:
-    """Judges texts as if a user had said them."""
+    """Judges texts as if a user had said them; each decision is in the decision log."""
 
-    def __init__(self, panel: Panel, policy: Policy, metrics: Metrics) -> None:
-        self._panel = panel
-        self._policy = policy
-        self._metrics = metrics
+    def __init__(self, assistant: Assistant, observe: Callable[[Judged], None]) -> None:
+        self._panel = assistant.panel
+        self._policy = assistant.policy
+        self._log = assistant.log
+        self._entries = assistant.entries
+        self._observe = observe
 
-    async def moderate(
-        self, texts: Sequence[str], audience: Audience, locale: str
-    ) -> list[dict[str, Any]]:
-        """One result of OpenAI's shape per text, in their order."""
+    async def moderate(self, asked: Asked) -> list[dict[str, Any]]:
+        """One result of OpenAI's shape per text, in their order.
+
+        Raises:
+            LogUnavailableError: a decision could not be recorded, so none is told.
+        """
         places = asyncio.Semaphore(SIDE_BY_SIDE)
 
-        async def one(text: str) -> dict[str, Any]:
+        async def one(index: int) -> dict[str, Any]:
             async with places:
-                return await self._judge(text, audience, locale)
+                return await self._judge(asked.turn(index))
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(text)) for text in texts]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(index)) for index in range(len(asked.texts))]
+        except* LogUnavailableError as errors:
+            raise LogUnavailableError from errors
+        await self._log.durable()
         return [task.result() for task in tasks]
 
-    async def _judge(self, text: str, audience: Audience, locale: str) -> dict[str, Any]:
-        exchange = Exchange(subject=Subject.USER_INPUT, message=text_message(text, id="moderation"))
+    async def _judge(self, turn: Turn) -> dict[str, Any]:
+        exchange = Exchange(subject=Subject.USER_INPUT, message=turn.message)
         verdict = await self._panel.judge(exchange)
-        decision = self._policy.decide(exchange, verdict, audience, locale)
-        self._metrics.judged(
-            Judged(subject=exchange.subject, decision=decision, at=verdict.elapsed)
-        )
-        return result(decision, self._named_hazards(decision))
+        decision = self._policy.decide(exchange, verdict, turn.audience, turn.locale)
+        at = verdict.elapsed
+        log_id = self._log.append(DECISION, self._entries.decision(turn, exchange, decision, at))
+        self._observe(Judged(subject=exchange.subject, decision=decision, at=at))
+        return result(decision, self._named_hazards(decision), log_id)
 
     def _named_hazards(self, decision: Decision) -> frozenset[Hazard]:
         """The hazards that the deciding clause speaks of; reserved clauses speak of none."""
@@ -87,7 +121,7 @@ class Moderator:
         return frozenset()
 
 
-def result(decision: Decision, named: frozenset[Hazard]) -> dict[str, Any]:
+def result(decision: Decision, named: frozenset[Hazard], log_id: str) -> dict[str, Any]:
     """A moderation result.
 
     ``flagged`` is true for every decision that blocks, so also when a guard could not judge:
@@ -110,6 +144,7 @@ def result(decision: Decision, named: frozenset[Hazard]) -> dict[str, Any]:
         "corral": {
             "decision": decision_name(decision),
             "clause": basis.clause,
+            "log_id": log_id,
             "policy": basis.policy,
             "hazards": {
                 hazard.value: probability

@@ -36,7 +36,7 @@ class Parts:
         assistant, tools = self.assistant, self.tools
         metrics = tools.metrics
         capacity = Capacity(assistant.settings.max_concurrent_turns, observe=metrics.in_flight.set)
-        moderator = Moderator(assistant.panel, assistant.policy, metrics)
+        moderator = Moderator(assistant, metrics.judged)
         object.__setattr__(self, "capacity", capacity)
         object.__setattr__(self, "moderator", moderator)
         object.__setattr__(self, "readiness", Readiness(assistant.health))

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from assistant.audit.entries import EntryBodies
+from assistant.audit.pseudonyms import Pseudonyms
+from assistant.clock import SystemClock
 from assistant.events import Event, Finished, FinishReason, Judged, TextReleased, Usage
 from assistant.settings import Settings
+from assistant.testing.decision_log import InMemoryDecisionLog
 from assistant.testing.scripted_guard import ScriptedGuard
 from assistant.turn import Turn
 from guards.conversation import Subject
@@ -15,6 +19,7 @@ from guards.panel import Panel, PanelVerdict, Seat
 from guards.verdict import Verdict
 from policies.bundle import Policy
 from policies.decision import Allow, Basis, Refuse
+from policies.schema import Retention
 
 POLICY = Policy.load_builtin()
 LABEL = POLICY.label
@@ -95,6 +100,7 @@ def assistant(
     *,
     policy: Policy | None = None,
     guard: ScriptedGuard | None = None,
+    log: Any = None,
     health: dict[str, str] | None = None,
     **overrides: Any,
 ) -> Any:
@@ -109,6 +115,8 @@ def assistant(
         settings=settings(**overrides),
         policy=policy or POLICY,
         panel=Panel([Seat(guard=guard, subjects=guard.subjects)]),
+        log=log or InMemoryDecisionLog(clock=SystemClock()),
+        entries=EntryBodies(pseudonyms=Pseudonyms(b"0" * 32), retention=Retention.NONE),
         engine=SimpleNamespace(model="tiny-llama"),
         orchestrator=orchestrator,
         health=ask,

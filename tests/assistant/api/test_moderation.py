@@ -8,6 +8,9 @@ import pytest
 from assistant.api.answers import Moderation
 from assistant.api.app import build_app
 from assistant.api.moderation import CATEGORIES, SIDE_BY_SIDE
+from assistant.clock import SystemClock
+from assistant.errors import LogUnavailableError
+from assistant.testing.decision_log import InMemoryDecisionLog
 from assistant.testing.scripted_guard import ScriptedGuard, flag
 from guards.conversation import Exchange, Subject
 from guards.guard import GuardNonsenseError
@@ -47,6 +50,7 @@ async def test_a_harmless_text_is_not_flagged() -> None:
     (result,) = await results_of({"input": "good morning"})
     assert result["flagged"] is False
     assert not any(result["categories"].values())
+    assert result["corral"].pop("log_id")
     assert result["corral"] == {
         "decision": "allow",
         "clause": None,
@@ -139,6 +143,43 @@ async def test_texts_are_judged_side_by_side_within_a_bound() -> None:
     guard.answer = answer
     await results_of({"input": ["x"] * 40}, guard)
     assert most == SIDE_BY_SIDE
+
+
+class FullLog:
+    """A log that takes nothing, or cannot make sure of what it took."""
+
+    def __init__(self, *, append: bool) -> None:
+        self._append = append
+
+    def append(self, kind: str, body: dict[str, Any]) -> str:
+        if self._append:
+            raise LogUnavailableError
+        return "log-1"
+
+    async def durable(self) -> None:
+        raise LogUnavailableError
+
+
+async def test_each_decision_is_in_the_log_and_nobodys_words() -> None:
+    log = InMemoryDecisionLog(clock=SystemClock())
+    app = build_app(assistant(ScriptedOrchestrator(()), log=log))
+    async with local_client(app) as client:
+        response = await client.post("/v1/moderations", json={"input": ["SECRET", "good"]})
+    named = [result["corral"]["log_id"] for result in response.json()["results"]]
+    decisions = {entry.id: entry for entry in log.entries if entry.kind == "decision"}
+    assert sorted(named) == sorted(decisions)
+    assert decisions[named[0]].body["text"]["length"] == len("SECRET")
+    assert b"SECRET" not in b"".join(log.lines)
+    assert log.durable_entries == len(log.lines)
+
+
+@pytest.mark.parametrize("append", [True, False])
+async def test_what_cannot_be_recorded_is_not_told(append: bool) -> None:
+    app = build_app(assistant(ScriptedOrchestrator(()), log=FullLog(append=append)))
+    async with local_client(app) as client:
+        response = await client.post("/v1/moderations", json={"input": ["one", "two"]})
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "decision_log_unavailable"
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
