@@ -150,5 +150,7 @@ def check_end(seen: Seen, loop: SimLoop) -> None:
     left = [task for task in asyncio.all_tasks() if task is not current]
     if left:
         seen.broken("I8", f"{len(left)} tasks are left at the end")
+    if loop.generators:
+        seen.broken("I8", f"{loop.generators} generators are not closed")
     for complaint in loop.complaints:
         seen.broken("I8", f"asyncio complains: {complaint}")

@@ -46,6 +46,12 @@ class SimLoop(VirtualTimeLoop):
         self.set_task_factory(_make)
         self.set_exception_handler(self._complain)
 
+    @property
+    def generators(self) -> int:
+        """How many async generators were begun and neither ended nor closed."""
+        begun = self._asyncgens  # type: ignore[attr-defined] # asyncio has no public name
+        return sum(generator.ag_frame is not None for generator in begun)
+
     def after_steps(self, count: int, call: Callable[[], None]) -> None:
         """Run ``call`` between two steps, ``count`` (at least 1) steps from now."""
         self._due.setdefault(self.steps + count, []).append(call)
@@ -85,7 +91,15 @@ def run_simulated(main: Callable[[SimLoop], Coroutine[Any, Any, T]]) -> T:
         DeadlockError: it can never end.
     """
     SimTask._made = 0
-    with asyncio.Runner(loop_factory=SimLoop) as runner:
-        loop = runner.get_loop()
-        assert isinstance(loop, SimLoop)
-        return runner.run(main(loop))
+    # Not an asyncio.Runner: it sets a signal handler by way of a repr of everything there is.
+    loop = SimLoop()
+    try:
+        return loop.run_until_complete(main(loop))
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

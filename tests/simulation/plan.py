@@ -183,7 +183,7 @@ def scenario(seed: int) -> Scenario:
         stand_in=rng.random() < 0.15,
         retain_blocked=rng.random() < 0.1,
         unseated=rng.choice(("tool_call", "tool_result")) if rng.random() < 0.04 else None,
-        window=rng.choice((700, 900, 8192, 8192)),
+        window=rng.choice((300, 700, 8192, 8192)),
         hosts=hosts,
         rates=rates,
         callers=callers,
@@ -217,7 +217,7 @@ def _caller(rng: Random) -> Caller:
 
 def _turn(rng: Random, number: int, callers: tuple[Caller, ...]) -> TurnPlan:
     caller = rng.randrange(len(callers))
-    words = "hello there"
+    words = "hello there" + " and more" * rng.choice((0, 0, 0, 0, 20))
     if rng.random() < 0.35:
         words += "".join(f" {mark(rng)}" for _ in range(rng.choice((1, 1, 2, 3)))) + " so"
     if rng.random() < 0.01:
@@ -228,7 +228,7 @@ def _turn(rng: Random, number: int, callers: tuple[Caller, ...]) -> TurnPlan:
         number=number,
         caller=caller,
         words=words,
-        tools=rng.random() < 0.3,
+        tools=rng.random() < 0.2,
         image=rng.random() < 0.01,
         tamper=rng.choice(tampers) if tampering else Tamper.NONE,
     )
