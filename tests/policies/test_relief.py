@@ -33,6 +33,16 @@ decision: refuse
 """,
     ),
     clause(
+        "trusts-another",
+        """
+hazards: [hate]
+guards: [another]
+subjects: [image_prompt]
+thresholds: {general: 0.6}
+decision: refuse
+""",
+    ),
+    clause(
         "topics",
         """
 when: mentions.topic
@@ -54,7 +64,7 @@ TAIL = """\
 degraded:
   - guard: big
     fallback: small
-    subjects: [user_input, reply, tool_call]
+    subjects: [user_input, reply, tool_call, image_prompt]
     failures: [timeout, error]
     thresholds: {general: 0.3, minor: 0.2}
   - guard: big
@@ -125,6 +135,7 @@ def test_reply_covers_the_reply_so_far(policy: Policy) -> None:
         verdict(guard="small", failures={"big": Failure.TIMEOUT}, subject=Subject.DOCUMENT),
         verdict(guard="small", failures={"big": Failure.TIMEOUT}, subject=Subject.TOOL_RESULT),
         verdict(guard="small", failures={"big": Failure.TIMEOUT}, subject=Subject.TOOL_CALL),
+        verdict(guard="small", failures={"big": Failure.TIMEOUT}, subject=Subject.IMAGE_PROMPT),
         verdict(guard="small", failures={"third": Failure.TIMEOUT}),
     ],
     ids=[
@@ -136,7 +147,8 @@ def test_reply_covers_the_reply_so_far(policy: Policy) -> None:
         "a hazard of the subject is not covered",
         "a subject the rule does not name",
         "a clause on a category of the operator's own",
-        "the trusted guard was never seated",
+        "the guard a clause trusts was never asked",
+        "no rule speaks of the missing guard",
     ],
 )
 def test_everything_else_stays_refused(policy: Policy, said: PanelVerdict) -> None:
