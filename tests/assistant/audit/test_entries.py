@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.audit.entries import EntryBodies, verdict_of
@@ -115,6 +115,7 @@ def test_a_verdict_comes_back_exactly() -> None:
     assert verdict_of(orjson.loads(dump(body))) == VERDICT
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

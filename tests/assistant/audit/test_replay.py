@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.audit.chain import Entry, read, seal
@@ -98,6 +98,7 @@ def exchanges(draw: st.DrawFn) -> Exchange:
     return Exchange(subject=subject, message=message, context=context)
 
 
+@settings(deadline=None)
 @given(
     exchanges(),
     st.lists(judgements, max_size=3),

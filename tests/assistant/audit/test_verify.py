@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.audit.chain import Entry, read, seal
@@ -111,6 +111,7 @@ def test_an_empty_folder_and_none_are_sound(tmp_path: Path) -> None:
     assert verify(tmp_path / "none").entries == 0
 
 
+@settings(deadline=None, max_examples=300)
 @given(st.data())
 def test_any_byte_that_is_changed_is_found_where_it_is(
     sample: dict[str, bytes], data: st.DataObject
@@ -125,9 +126,13 @@ def test_any_byte_that_is_changed_is_found_where_it_is(
     with TemporaryDirectory() as folder:
         lay_out(Path(folder), sample | {name: bytes(changed)})
         report = verify(Path(folder))
-    assert any(p.file == name and p.line in (line, line + 1) for p in report.problems)
+    # There, or at the entry after it, which may be the first of the next segment.
+    after = sorted(other for other in sample if other > name)[:1]
+    places = {(name, line), (name, line + 1), *((other, 1) for other in after)}
+    assert any((p.file, p.line) in places for p in report.problems)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_line_that_is_taken_out_doubled_or_moved_is_found(
     sample: dict[str, bytes], data: st.DataObject

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.errors import MemoryUnavailableError
@@ -55,6 +55,7 @@ answers = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(messages, max_size=3))
 def test_messages_come_back_exactly(sent: list[Message]) -> None:
     data = b"[" + b",".join(map(encode_message, sent)) + b"]"
@@ -63,6 +64,7 @@ def test_messages_come_back_exactly(sent: list[Message]) -> None:
     assert [message.text for message in received] == [message.text for message in sent]
 
 
+@settings(deadline=None)
 @given(answers)
 def test_answers_come_back_exactly(sent: Answer) -> None:
     assert decode_answer(encode_answer(sent)) == sent
@@ -88,6 +90,7 @@ def test_an_unknown_version_says_so() -> None:
     assert issubclass(UnreadableRecordError, MemoryUnavailableError)
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=40)
     | st.recursive(

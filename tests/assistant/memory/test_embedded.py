@@ -103,6 +103,14 @@ async def test_sessions_survive_a_restart(folder: Path) -> None:
     assert texts(session.history) == ["0", "0", "1", "1", "2", "2"]
 
 
+async def test_any_name_of_a_folder_will_do(folder: Path) -> None:
+    odd = folder.with_name("my data?db=7#1%20 é")
+    with EmbeddedValkey(odd) as valkey:
+        async with store_on(valkey) as store:
+            await store.ping()
+    until(lambda: not running(odd))
+
+
 def test_it_is_private_and_on_no_port(folder: Path) -> None:
     with EmbeddedValkey(folder):
         assert folder.stat().st_mode & 0o777 == 0o700
