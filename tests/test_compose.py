@@ -109,7 +109,7 @@ def test_the_how_to_tells_the_defaults_that_apply() -> None:
 
 
 def test_compose_settings_are_settings_of_corral(monkeypatch: pytest.MonkeyPatch) -> None:
-    from assistant.settings import Settings
+    from assistant.settings import Settings, load_settings
 
     for name in [name for name in os.environ if name.startswith("CORRAL_")]:
         monkeypatch.delenv(name)
@@ -120,7 +120,7 @@ def test_compose_settings_are_settings_of_corral(monkeypatch: pytest.MonkeyPatch
         for variable, value in environment.items():
             filled = VARIABLE.sub(lambda m: FILLED.get(m.group(1)) or m.group(3), str(value))
             monkeypatch.setenv(variable, filled)
-        settings = Settings()
+        settings = load_settings()
         assert settings.guards == ("embedded", "llama_guard")
         assert not settings.loopback
 

@@ -46,7 +46,7 @@ def parse(line: str) -> None:
             if not isinstance(command, TyperGroup):
                 return
             rest = [*context._protected_args, *context.args]
-            name, command, rest = command.resolve_command(context, rest)
+            _, command, rest = command.resolve_command(context, rest)
 
 
 def corral_lines(block: Block) -> list[str]:

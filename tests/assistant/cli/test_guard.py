@@ -3,12 +3,13 @@
 import io
 import json
 import sys
+from typing import Any
 
 import pytest
 
 from assistant.cli.exits import Exit
-from assistant.testing.scripted_replies import answer, completion, guard_verdict
-from assistant.testing.scripted_upstream import Plan, Received
+from assistant.testing.scripted_replies import Plan, answer, completion, guard_verdict
+from assistant.testing.scripted_upstream import Received
 from tests.assistant.cli.conftest import MakeStage
 from tests.assistant.cli.stage import Stage
 
@@ -39,8 +40,8 @@ class Guarded:
         return stage
 
 
-def report(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
-    loaded: dict[str, object] = json.loads(capsys.readouterr().out)
+def report(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(capsys.readouterr().out)
     return loaded
 
 
@@ -60,7 +61,7 @@ def test_a_harmful_one_is_blocked_with_clause_and_score(
     told = report(capsys)
     assert told["decision"] == "refuse"
     assert told["clause"]
-    (judged,) = told["guards"]  # type: ignore[misc] # JSON
+    (judged,) = told["guards"]
     (finding,) = judged["findings"]
     assert finding["hazard"] == "indiscriminate_weapons"
     assert finding["probability"] == pytest.approx(0.97, abs=0.001)

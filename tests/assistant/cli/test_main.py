@@ -139,7 +139,7 @@ def test_a_reference_depends_on_the_place_not_on_the_words() -> None:
 
 
 def every_error() -> list[errors.CorralError]:
-    found = []
+    found: list[errors.CorralError] = []
     waiting: list[type[errors.CorralError]] = [errors.CorralError]
     while waiting:
         kind = waiting.pop()

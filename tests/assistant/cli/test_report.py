@@ -74,7 +74,7 @@ def test_a_failure_is_never_nothing_found() -> None:
 
 def test_people_see_the_top_hazards_and_machines_all() -> None:
     scores = {"hate": 0.1, "privacy": 0.2, "elections": 0.3, "defamation": 0.4}
-    (summary,) = summarise([("user_input", verdict(**scores))])
+    (summary,) = summarise([("user_input", verdict(0.001, "one", **scores))])
     assert summary.as_text().count("0.") == SHOWN_HAZARDS
     assert summary.as_json()["findings"] == dict(sorted(scores.items(), key=lambda i: -i[1]))
 
