@@ -138,14 +138,6 @@ def rendered(text: str, spans: tuple[tuple[int, int], ...]) -> str:
     return "".join((*pieces, text[at:]))
 
 
-def harms(text: str) -> bool:
-    """Whether the text carries any mark that blocks or is cut out, wherever it may stand."""
-    return any(
-        RULES[match[1]].kind != "steer" and float(match[2]) >= RULES[match[1]].threshold
-        for match in MARK.finditer(text)
-    )
-
-
 def tokens(text: str) -> set[str]:
     """The tokens in ``text``: ``u12`` or ``t12`` of turn 12, ``r3`` or ``a3`` of delivery 3."""
     return {match[1] + match[2] for match in TOKEN.finditer(text)}

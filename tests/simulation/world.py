@@ -244,9 +244,14 @@ class World:
                 process.log.full_until = self._loop.time() + incident.seconds
 
     def _tally(self, delivery: Delivery) -> None:
+        counts = self.seen.counts
         for name in outcomes(delivery):
-            self.seen.counts[f"outcome: {name}"] += 1
-        self.seen.counts["turns"] += 1
+            counts[f"outcome: {name}"] += 1
+        counts[f"client: {delivery.plan.leaving}"] += 1
+        counts[f"past forged: {delivery.turn_plan.tamper}"] += 1
+        if delivery.drafts:
+            counts[f"model: {delivery.reply.ending}"] += 1
+        counts["turns"] += 1
 
 
 def outcomes(delivery: Delivery) -> Iterator[str]:
@@ -297,7 +302,7 @@ def _loaded() -> Policy:
 
 
 @cache
-def _variant(speculative: bool, stand_in: bool, retain_blocked: bool) -> Policy:
+def variant(speculative: bool, stand_in: bool, retain_blocked: bool) -> Policy:
     policy = _loaded()
     if stand_in:
         rule = StandIn(
@@ -317,7 +322,7 @@ def _variant(speculative: bool, stand_in: bool, retain_blocked: bool) -> Policy:
 
 
 def _policy(plan: Scenario) -> Policy:
-    return _variant(plan.speculative, plan.stand_in, plan.retain_blocked)
+    return variant(plan.speculative, plan.stand_in, plan.retain_blocked)
 
 
 def simulate(seed: int) -> Seen:
