@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from assistant.api.listener import listen, url
 from assistant.api.server import _stoppable
 from assistant.errors import SettingsError
 from assistant.testing.scripted_replies import Plan, Then, Timing, standard_replies
-from assistant.testing.scripted_upstream import Received, ScriptedUpstream, scripted_upstream
+from assistant.testing.scripted_upstream import Received, scripted_upstream
 from tests.assistant.api.processes import Running, serving, started
 from tests.assistant.api.scripted import settings
 from tests.assistant.api.serving import chat, events
