@@ -126,19 +126,27 @@ class LocalEngine:
             EngineStartError: it has been given up, is stopped, or needs longer than ``deadline``
                 seconds.
         """
+        await self.until(
+            EngineState.READY, EngineState.FAILED, EngineState.STOPPED, deadline=deadline
+        )
+        if self._state is not EngineState.READY:
+            raise EngineStartError(self._failure or f"{self._program.name} is {self._state}")
+
+    async def until(self, *states: EngineState, deadline: float) -> None:
+        """Wait for any of ``states``.
+
+        A death is noticed a moment after it happens; until then the state is still the old one.
+
+        Raises:
+            EngineStartError: none was reached within ``deadline`` seconds.
+        """
         try:
             async with asyncio.timeout(deadline), self._changed:
-                await self._changed.wait_for(
-                    lambda: (
-                        self._state in (EngineState.READY, EngineState.FAILED, EngineState.STOPPED)
-                    )
-                )
+                await self._changed.wait_for(lambda: self._state in states)
         except TimeoutError:
             raise EngineStartError(
                 f"{self._program.name} is still {self._state} after {deadline:.0f} s"
             ) from None
-        if self._state is not EngineState.READY:
-            raise EngineStartError(self._failure or f"{self._program.name} is {self._state}")
 
     async def _become(self, state: EngineState) -> None:
         async with self._changed:

@@ -91,7 +91,7 @@ async def test_the_real_engine_starts_serves_restarts_and_stops(
 
         os.kill(first, signal.SIGKILL)
         await asyncio.to_thread(gone_within, first, 5)
-        await until(engine, EngineState.RESTARTING)
+        await engine.until(EngineState.RESTARTING, deadline=10)
         await engine.ready(30)
         second = engine.pid
         assert second not in (None, first)
@@ -108,11 +108,6 @@ def told(pid: int) -> tuple[bytes, bytes]:
     """The environment and the command line of a process."""
     process = Path(f"/proc/{pid}")
     return (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
-
-
-async def until(engine: LocalEngine, state: EngineState) -> None:
-    async with asyncio.timeout(10), engine._changed:
-        await engine._changed.wait_for(lambda: engine.state is state)
 
 
 def test_the_real_engine_ends_when_its_parent_is_killed(smollm2: Path) -> None:
@@ -141,7 +136,7 @@ async def test_killing_the_keeper_ends_the_engine_and_a_new_one_starts() -> None
         first = engine.pid
         os.kill(parent_of(first), signal.SIGKILL)
         assert await asyncio.to_thread(gone_within, first, 5)
-        await until(engine, EngineState.RESTARTING)
+        await engine.until(EngineState.RESTARTING, deadline=10)
         await engine.ready(20)
         assert engine.pid != first
 
@@ -176,13 +171,8 @@ async def test_an_engine_that_keeps_crashing_is_given_up() -> None:
             pid = engine.pid
             os.kill(pid, signal.SIGKILL)
             await asyncio.to_thread(gone_within, pid, 5)
-            async with asyncio.timeout(20), engine._changed:
-                await engine._changed.wait_for(
-                    lambda pid=pid: (
-                        (engine.state is EngineState.READY and engine.pid != pid)
-                        or engine.state is EngineState.FAILED
-                    )
-                )
+            await engine.until(EngineState.RESTARTING, EngineState.FAILED, deadline=10)
+            await engine.until(EngineState.READY, EngineState.FAILED, deadline=20)
         assert engine.state is EngineState.FAILED
         with pytest.raises(EngineStartError, match="given up after 2 restarts"):
             await engine.ready(1)
