@@ -1,8 +1,8 @@
 """Each invariant, broken on purpose: the simulator must see it and name it.
 
 A simulator that finds nothing may just not look. Here the real orchestrator runs with one of its
-parts replaced by one that breaks an invariant (`tests/simulation/mutations.py`), until the simulator
-names that invariant.
+parts replaced by one that breaks an invariant (`tests/simulation/mutations.py`), until the
+simulator names that invariant.
 """
 
 import pytest

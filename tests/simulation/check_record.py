@@ -7,7 +7,13 @@ import orjson
 
 from assistant.audit.chain import START, BrokenEntryError, read
 from assistant.audit.entries import verdict_of
-from assistant.errors import CorralError, EngineResponseError, InvalidTurnError, SessionBusyError, TurnTooLongError
+from assistant.errors import (
+    CorralError,
+    EngineResponseError,
+    InvalidTurnError,
+    SessionBusyError,
+    TurnTooLongError,
+)
 from guards.conversation import Exchange, Subject, text_message
 from policies.bundle import Audience
 from policies.decision import Decision, decision_name
@@ -47,12 +53,13 @@ def check_entry(seen: Seen, delivery: Delivery, kind: str, body: dict[str, Any])
 
 def check_closed(seen: Seen, delivery: Delivery) -> None:
     """I8: nothing of a turn goes on once its generator is closed."""
-    if delivery.plan.leaving is not Leaving.TWICE:
+    if delivery.plan.leaving is not Leaving.TWICE and delivery.outcome != "killed":
         check_stopped(seen, delivery)
     _check_error(seen, delivery)
-    if delivery.plan.leaving in (Leaving.STAYS, Leaving.SLOW) and delivery.error is None:
-        if delivery.finished is None and delivery.outcome != "killed":
-            seen.broken("LIVE", "a turn ended without saying so", delivery)
+    stayed = delivery.plan.leaving in (Leaving.STAYS, Leaving.SLOW)
+    unended = delivery.finished is None and delivery.error is None
+    if stayed and unended and delivery.outcome != "killed":
+        seen.broken("LIVE", "a turn ended without saying so", delivery)
     if seen.scenario.calm:
         _check_due(seen, delivery)
 
@@ -61,7 +68,7 @@ def check_stopped(seen: Seen, delivery: Delivery) -> None:
     """No task, no request, no judgement of the turn is left."""
     left = [task for task in delivery.tasks if not task.done()]
     if left:
-        names = sorted(task.get_coro().__qualname__ for task in left)
+        names = sorted(task.work for task in left)
         seen.broken("I8", f"tasks are left: {names}", delivery)
     if any(draft.open for draft in delivery.drafts):
         seen.broken("I8", "a request to the engine is left", delivery)
@@ -92,7 +99,8 @@ def _check_due(seen: Seen, delivery: Delivery) -> None:
         return
     due = [j.due(seen, delivery.caller.audience) for j in delivery.judged.values()]
     # Nobody is seated for images, and no clause speaks of them.
-    blocking = delivery.turn_plan.image or any(d is None or d.blocked for d in due)
+    pictured = any(len(m.parts) > 1 for m in (*delivery.history, delivery.turn.message))
+    blocking = pictured or any(d is None or d.blocked for d in due)
     cut = any(d is not None and d.kind == "rewrite" for d in due)
     if delivery.error is not None:
         invalid = isinstance(delivery.error, EngineResponseError) and delivery.reply.calls

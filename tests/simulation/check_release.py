@@ -6,14 +6,14 @@ from typing import Any
 
 from assistant.events import (
     Event,
-    FinishReason,
     Finished,
-    Judged as JudgedEvent,
+    FinishReason,
     Refused,
     Retracted,
     TextReleased,
     ToolCallReleased,
 )
+from assistant.events import Judged as JudgedEvent
 from guards.conversation import ImagePart, Message, Subject
 from tests.simulation.marks import Expected, rendered, tokens
 from tests.simulation.records import (
@@ -72,7 +72,7 @@ def _check_text(seen: Seen, delivery: Delivery) -> None:
             continue
         due = judged.due(seen, delivery.caller.audience)
         if due is None:
-            failed = failed or bool(judged.failed) and delivery.text.startswith(exchange.text)
+            failed = failed or (bool(judged.failed) and delivery.text.startswith(exchange.text))
         elif not due.blocked and rendered(exchange.text, due.spans) == delivery.text:
             _check_logged(seen, delivery, exchange.text, "allow", "rewrite")
             return
@@ -137,7 +137,7 @@ def _check_read(
     seen: Seen,
     delivery: Delivery,
     draft: Drafted,
-    due: Expected | None | str,
+    due: Expected | str | None,
     subject: Subject,
     text: str,
     place: int,
@@ -170,7 +170,7 @@ def _due(
     place: int,
     subject: Subject,
     text: str,
-) -> Expected | None | str:
+) -> Expected | str | None:
     """What ought to be decided about a message; the invariant that is broken if nobody knows;
     nothing when it had been allowed or released before."""
     audience = delivery.caller.audience
@@ -216,16 +216,16 @@ def _released(other: Delivery, originals: tuple[Message, ...], place: int) -> bo
 def _check_logged(seen: Seen, delivery: Delivery, text: str, *decisions: str) -> None:
     digest = PSEUDONYMS.of("text", text)
     for _, kind, body in delivery.entries:
-        if kind == "decision" and body["text"]["digest"] == digest:
-            if body["decision"] in decisions:
-                return
+        about = kind == "decision" and body["text"]["digest"] == digest
+        if about and body["decision"] in decisions:
+            return
     seen.broken("I10", "something was released before its decision was logged", delivery)
 
 
 def _check_finished(seen: Seen, delivery: Delivery, event: Finished) -> None:
-    if (event.reason is FinishReason.CONTENT_FILTER) != delivery.blocked:
-        if delivery.answered is None:
-            seen.broken("I6", f"the turn ended with {event.reason}", delivery)
+    filtered = event.reason is FinishReason.CONTENT_FILTER
+    if filtered != delivery.blocked and delivery.answered is None:
+        seen.broken("I6", f"the turn ended with {event.reason}", delivery)
     if delivery.turn.remembered:
         answer = seen.session(delivery.turn.key).answers.get(delivery.turn.id)
         calls = seen.session(delivery.turn.key).calls.get(delivery.turn.id, [])

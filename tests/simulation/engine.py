@@ -81,7 +81,7 @@ class WatchedEngine:
 
 
 def _count(messages: Sequence[Message]) -> int:
-    return sum(10 + len(message.text) // 2 for message in messages)
+    return sum(10 + 2 * len(message.text) // 3 for message in messages)
 
 
 def _script(_: CompletionRequest) -> Iterable[Step]:

@@ -145,7 +145,7 @@ class WatchedGuard:
 
 def _sound(judgement: Any, exchange: Exchange) -> bool:
     return isinstance(judgement, Verdict) and all(
-        isinstance(finding.hazard, Hazard)
+        isinstance(cast("object", finding.hazard), Hazard)
         and (finding.span is None or finding.span.end <= len(exchange.text))
         for finding in judgement.findings
     )

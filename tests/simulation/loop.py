@@ -21,10 +21,13 @@ class SimTask(asyncio.Task[Any]):
     """
 
     _made = 0
+    work: str
+    """Name of the coroutine it runs."""
 
     def __init__(self, coro: Coroutine[Any, Any, Any], **arguments: Any) -> None:
         SimTask._made += 1
         self._number = SimTask._made
+        self.work = str(getattr(coro, "__qualname__", "?"))
         super().__init__(coro, **arguments)
 
     def __hash__(self) -> int:
@@ -43,7 +46,7 @@ class SimLoop(VirtualTimeLoop):
         self.steps = 0
         self.complaints: list[str] = []
         self._due: dict[int, list[Callable[[], None]]] = {}
-        self.set_task_factory(_make)
+        self.set_task_factory(_make)  # type: ignore[arg-type] # typeshed wants generators too
         self.set_exception_handler(self._complain)
 
     @property

@@ -1,8 +1,11 @@
 """The language of the simulated texts, and what ought to be decided about them.
 
 A mark ``<hate:0.9>`` is a harm every guard finds with that probability; ``<hate:0.9@beta>`` is
-found by that guard alone. A token ``zu12z`` says whose the text is: ``u`` a user's words or ``t`` a
-tool's in that turn, ``r`` a model's or ``a`` arguments in that delivery. :func:`expected` is the oracle: it says what `policy.yaml` means and shares no code with what it is held against.
+found by that guard alone. A token ``zu12z`` says whose the text is: ``u`` a user's words or ``t``
+a tool's in that turn, ``r`` a model's or ``a`` arguments in that delivery.
+
+:func:`expected` is the oracle: it says what `policy.yaml` means and shares no code with what is
+held against it.
 """
 
 import re
@@ -43,9 +46,7 @@ class Rule:
 
 RULES: dict[str, Rule] = {
     "hate": Rule(kind="refuse", subjects=frozenset({U, R, C, T}), threshold=0.5, minor=0.3),
-    "indiscriminate_weapons": Rule(
-        kind="escalate", subjects=frozenset({U, R, C}), threshold=0.5
-    ),
+    "indiscriminate_weapons": Rule(kind="escalate", subjects=frozenset({U, R, C}), threshold=0.5),
     "self_harm": Rule(kind="support", subjects=frozenset({U, R}), threshold=0.5),
     "personal_data": Rule(kind="rewrite", subjects=frozenset({U, R, T}), threshold=0.5),
     "elections": Rule(
@@ -131,7 +132,8 @@ def expected(
 
 def rendered(text: str, spans: tuple[tuple[int, int], ...]) -> str:
     """``text`` with ``spans`` removed."""
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     for start, end in spans:
         pieces += (text[at:start], REMOVED)
         at = end

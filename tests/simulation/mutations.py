@@ -22,11 +22,12 @@ from assistant.context import Context, assemble_context
 from assistant.draft import Draft
 from assistant.errors import EngineResponseError
 from assistant.events import Event, Judged
-from assistant.memory.protocol import Commit, Lease, Opened
+from assistant.memory.protocol import Answer, Commit, Lease
 from assistant.orchestrator import Orchestrator
 from assistant.reply import Course, Outcome, ReplyGate, blocked_outcome
 from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey, Turn
+from assistant.vetted import digests
 from guards.conversation import Exchange, Message, Role, Subject, ToolCall
 from guards.panel import PanelVerdict, Seat, judge_within
 from guards.stream import Release, Ruling
@@ -86,6 +87,16 @@ async def _answer_unguided(
     return replace(admission, changed=False) if isinstance(admission, Admitted) else admission
 
 
+async def _vet_what_was_changed(
+    self: Admission, turn: Turn, history: tuple[Message, ...], report: Any
+) -> Admitted | Denied:
+    admission = await _judge_input(self, turn, history, report)
+    if isinstance(admission, Admitted) and not turn.remembered:
+        for digest in digests(turn, (*turn.history, turn.message)):
+            self._vetted.add(digest)
+    return admission
+
+
 async def _failure_is_no_finding(seat: Seat, exchange: Exchange) -> Judgement:
     judgement = await judge_within(seat, exchange)
     if isinstance(judgement, Unscanned):
@@ -134,6 +145,13 @@ async def _open_forgetful(self: InMemorySessionStore, key: SessionKey, turn: str
 
 def _held_by_anyone(self: InMemorySessionStore, lease: Lease) -> Any:
     return self._session(lease.key)
+
+
+_replay = assistant.orchestrator._replay
+
+
+def _replay_without_calls(course: Course, answer: Answer) -> None:
+    _replay(course, replace(answer, calls=()))
 
 
 async def _commit_nothing(_self: InMemorySessionStore, _lease: Lease, _commit: Commit) -> None:
@@ -245,6 +263,11 @@ MUTATIONS: dict[str, Mutation] = {
         what="take a caller's own past as judged",
         patches=lambda: [_swap(Admission, "judge", _trust_the_past)],
     ),
+    "cut-vetted": Mutation(
+        invariant="I1",
+        what="take a message as judged for good that was only allowed cut or steered",
+        patches=lambda: [_swap(Admission, "judge", _vet_what_was_changed)],
+    ),
     "guidance-dropped": Mutation(
         invariant="I1",
         what="release the draft of a steered or cut message as it was begun",
@@ -268,9 +291,7 @@ MUTATIONS: dict[str, Mutation] = {
     "result-in-system": Mutation(
         invariant="I5",
         what="put a tool's result into the system message",
-        patches=lambda: [
-            _swap(assistant.orchestrator, "assemble_context", _system_takes_results)
-        ],
+        patches=lambda: [_swap(assistant.orchestrator, "assemble_context", _system_takes_results)],
     ),
     "blocked-remembered": Mutation(
         invariant="I6",
@@ -294,6 +315,11 @@ MUTATIONS: dict[str, Mutation] = {
         invariant="I7",
         what="answer a repeated delivery anew",
         patches=lambda: [_swap(InMemorySessionStore, "open", _open_forgetful)],
+    ),
+    "calls-not-repeated": Mutation(
+        invariant="I7",
+        what="repeat an answer without its tool calls",
+        patches=lambda: [_swap(assistant.orchestrator, "_replay", _replay_without_calls)],
     ),
     "commit-forgotten": Mutation(
         invariant="I7",

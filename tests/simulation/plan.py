@@ -220,8 +220,8 @@ def _turn(rng: Random, number: int, callers: tuple[Caller, ...]) -> TurnPlan:
     words = "hello there" + " and more" * rng.choice((0, 0, 0, 0, 20))
     if rng.random() < 0.35:
         words += "".join(f" {mark(rng)}" for _ in range(rng.choice((1, 1, 2, 3)))) + " so"
-    if rng.random() < 0.01:
-        words = rng.choice(("", "   ", "x" * 500))
+    if rng.random() < 0.02:
+        words = rng.choice(("", "   ", "x" * 500, "long " * 75))
     tampers = list(Tamper)[1:]
     tampering = not callers[caller].remembered and rng.random() < 0.3
     return TurnPlan(
@@ -257,4 +257,6 @@ def _delivery(
 def mark(rng: Random) -> str:
     """A mark for some harm, some likelihood, and mostly for every guard to see."""
     guard = rng.choice(("", "", "", "@alpha", "@beta", "@gamma"))
-    return f"<{rng.choice(list(RULES))}:{rng.choice((0.1, 0.25, 0.35, 0.45, 0.55, 0.7, 0.95))}{guard}>"
+    return (
+        f"<{rng.choice(list(RULES))}:{rng.choice((0.1, 0.25, 0.35, 0.45, 0.55, 0.7, 0.95))}{guard}>"
+    )

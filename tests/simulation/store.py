@@ -49,15 +49,16 @@ class WatchedStore:
         await self._before(delivery, "open")
         result = await self._inner.open(key, turn)
         delivery.held_until = asyncio.get_running_loop().time() + LIMITS.lock_ttl
+        self._opened(delivery, result)
         try:
             await self._after(delivery, "open")
         except BaseException:
+            delivery.lease = delivery.answered = None
             # As over Redis: the lock was taken for somebody who never hears of it, and the
             # attempt to give it back may fail too.
             if isinstance(result, Opened) and delivery.rng.random() < 0.7:
                 await self._inner.release(result.lease)
             raise
-        self._opened(delivery, result)
         return result
 
     async def renew(self, lease: Lease) -> None:

@@ -36,7 +36,15 @@ from tests.simulation.guards import DEADLINE, WatchedGuard
 from tests.simulation.log import SimulatedClock, WatchedLog
 from tests.simulation.loop import OWNED, SimLoop, run_simulated
 from tests.simulation.marks import STAND_IN_CEILING
-from tests.simulation.plan import AGAIN, DeliveryPlan, Incident, Leaving, Scenario, Trouble, scenario
+from tests.simulation.plan import (
+    AGAIN,
+    DeliveryPlan,
+    Incident,
+    Leaving,
+    Scenario,
+    Trouble,
+    scenario,
+)
 from tests.simulation.records import (
     CURRENT,
     PSEUDONYMS,
@@ -78,7 +86,9 @@ class Process(Host):
             ),
         )
         self.orchestrator = Orchestrator(
-            engine=WatchedEngine(seen, lambda delivery, draft: check_request(seen, delivery, draft)),
+            engine=WatchedEngine(
+                seen, lambda delivery, draft: check_request(seen, delivery, draft)
+            ),
             panel=Panel(_seats(seen)),
             policy=seen.policy,
             store=store,
@@ -140,7 +150,9 @@ class World:
         if failed and delivery.rng.random() < 0.7:
             await asyncio.sleep(delivery.rng.choice((0.0, 0.5, 8.0)))
             self.seen.counts["delivered again after a failure"] += 1
-            again = replace(plan, number=plan.number + AGAIN, leaving=Leaving.STAYS, reply=plan.again)
+            again = replace(
+                plan, number=plan.number + AGAIN, leaving=Leaving.STAYS, reply=plan.again
+            )
             await self._deliver(self._delivery(again))
 
     def _delivery(self, plan: DeliveryPlan) -> Delivery:
