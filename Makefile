@@ -11,6 +11,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TESTS  ?= tests
+BENCHMARKS ?= overhead guards policy memory_and_log
 
 .PHONY: help demo test lint type bench docs live soak fmt clean
 
@@ -35,16 +36,16 @@ type: $(READY) ## Check types.
 	@$(BIN)/mypy
 
 docs: $(READY) ## Run the code in the documentation and check its links.
-	@$(BIN)/python -m pytest -q tests/test_docs.py
+	@$(BIN)/python -m pytest -q tests/docs
 
-bench: $(READY) ## Measure what guarding costs in time (a scripted upstream on loopback).
-	@$(BIN)/python -m benchmarks.overhead
+bench: $(READY) ## Measure what guarding costs (against a scripted upstream on loopback).
+	@for each in $(BENCHMARKS); do echo "== $$each"; $(BIN)/python -m benchmarks.$$each; done
 
 live: $(READY) ## Build a real vLLM server and run the live suite against it.
 	@$(BIN)/python -m tests.live
 
 soak: $(READY) ## Simulate a million turns with faults.
-	@$(BIN)/python -m pytest -q tests/invariants --soak
+	@$(BIN)/python -m tests.simulation --turns 1000000
 
 clean: ## Remove the virtual environments and every cache of the tools.
 	rm -rf .venv .venv-vllm .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
@@ -53,7 +54,7 @@ clean: ## Remove the virtual environments and every cache of the tools.
 # The stamp is written last, so that an interrupted set-up is taken up again.
 $(READY): constraints/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Corral needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	  echo "Corral needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo missing)." >&2; \
 	  echo "Install one, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { \
 	  echo "The embedded engine is compiled here and needs a C++ compiler." >&2; \

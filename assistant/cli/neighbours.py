@@ -71,7 +71,7 @@ async def memory(settings: Settings) -> Check:
     finally:
         await client.aclose()
     # A cluster answers for each of its nodes.
-    nodes = [node for node in info.values() if isinstance(node, dict)] or [info]
+    nodes = [info] if "redis_version" in info else list(info.values())
     return _judge_version(nodes)
 
 
