@@ -16,6 +16,7 @@ from assistant.api.chat_request import (
     ToolChoice,
 )
 from assistant.api.failures import ApiError, invalid
+from assistant.locale import locale_of
 from assistant.turn import Sampling, SessionKey, Turn
 from guards.conversation import (
     BY_MODEL,
@@ -43,7 +44,8 @@ _SPEAKERS: dict[str, tuple[Role, Provenance]] = {
 def turn_of(request: ChatRequest, *, tenant: str, message_id: str, locale: str) -> Turn:
     """The turn that ``request`` asks for.
 
-    ``message_id`` names it, and ``locale`` is used when the request names none.
+    ``message_id`` names it, and ``locale`` is used when neither the request nor the message's
+    script tells another.
 
     Raises:
         ApiError: 400 naming the field and what would be right.
@@ -64,7 +66,7 @@ def turn_of(request: ChatRequest, *, tenant: str, message_id: str, locale: str) 
         history=tuple(messages[:-1]),
         instructions=instructions,
         audience=options.audience,
-        locale=options.locale or locale,
+        locale=options.locale or locale_of(messages[-1].text, locale),
         tools=tools,
         tool_choice=_tool_choice(request, tools),
         sampling=_sampling(request),

@@ -111,7 +111,8 @@ async def moderations(request: Request) -> Response:
         tenant=request.state.tenant,
         texts=tuple(texts),
         audience=asked.corral.audience,
-        locale=asked.corral.locale or settings.locale,
+        locale=asked.corral.locale,
+        default_locale=settings.locale,
     )
     with parts.capacity.admit():
         results = await parts.moderator.moderate(moderation)

@@ -11,6 +11,7 @@ from assistant.audit.record import DECISION
 from assistant.bootstrap import Assistant
 from assistant.errors import LogUnavailableError
 from assistant.events import Judged
+from assistant.locale import locale_of
 from assistant.turn import SessionKey, Turn
 from guards.conversation import Exchange, Subject, text_message
 from guards.hazards import Hazard
@@ -59,7 +60,8 @@ class Asked:
     tenant: str
     texts: tuple[str, ...]
     audience: Audience
-    locale: str
+    locale: str | None
+    default_locale: str
 
     def turn(self, index: int) -> Turn:
         """The turn that one text would be, were it to be answered."""
@@ -69,7 +71,7 @@ class Asked:
             key=SessionKey(tenant=self.tenant, user=ANONYMOUS, session=""),
             message=text_message(self.texts[index], id=id),
             audience=self.audience,
-            locale=self.locale,
+            locale=self.locale or locale_of(self.texts[index], self.default_locale),
         )
 
 

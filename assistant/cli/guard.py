@@ -11,6 +11,7 @@ from assistant.cli.exits import Exit
 from assistant.cli.report import milliseconds
 from assistant.cli.terminal import Terminal
 from assistant.cli.turns import checked, read_text
+from assistant.locale import locale_of
 from assistant.settings import Settings, load_settings
 from guards.conversation import BY_MODEL, Exchange, Message, Role, Subject, text_message
 from guards.upstream import open_upstreams
@@ -43,16 +44,20 @@ def check(
         Audience, typer.Option(help="Whom it is decided for: general, minor or adult.")
     ] = Audience.GENERAL,
     locale: Annotated[
-        str | None, typer.Option(help="Language of the policy's text instead of CORRAL_LOCALE.")
+        str | None,
+        typer.Option(
+            help="Language of the policy's text; by default the text's own, else CORRAL_LOCALE."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Judge a text: findings, timings and the decision. Exits with 3 if it is blocked."""
     terminal = Terminal(json_mode=json)
-    settings = load_settings(**({"locale": locale} if locale else {}))
+    settings = load_settings()
     message = _message(checked(read_text(text)), subject)
     exchange = Exchange(subject=Subject(subject), message=message)
-    decision = asyncio.run(_decide(settings, exchange, audience))
+    locale = locale or locale_of(message.text, settings.locale)
+    decision = asyncio.run(_decide(settings, exchange, audience, locale))
     if json:
         terminal.json(_as_json(decision))
     else:
@@ -61,11 +66,13 @@ def check(
         raise typer.Exit(Exit.BLOCKED)
 
 
-async def _decide(settings: Settings, exchange: Exchange, audience: Audience) -> Decision:
+async def _decide(
+    settings: Settings, exchange: Exchange, audience: Audience, locale: str
+) -> Decision:
     policy = load_policy(settings)
     async with open_upstreams() as upstreams:
         verdict = await seat_panel(settings, upstreams).judge(exchange)
-    return policy.decide(exchange, verdict, audience, settings.locale)
+    return policy.decide(exchange, verdict, audience, locale)
 
 
 def _message(text: str, subject: Judged) -> Message:

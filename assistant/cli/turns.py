@@ -20,6 +20,7 @@ from assistant.events import (
     TextReleased,
     ToolCallReleased,
 )
+from assistant.locale import locale_of
 from assistant.settings import Settings, load_settings
 from assistant.turn import Sampling, SessionKey, Turn
 from guards.conversation import text_message
@@ -53,7 +54,7 @@ def user_turn(
         key=key,
         message=text_message(text, id=turn_id),
         remembered=session is not None,
-        locale=locale,
+        locale=locale_of(text, locale),
         sampling=sampling or Sampling(),
     )
 
