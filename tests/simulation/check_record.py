@@ -74,6 +74,10 @@ def check_stopped(seen: Seen, delivery: Delivery) -> None:
         seen.broken("I8", "a request to the engine is left", delivery)
     if any(judged.running for judged in delivery.judged.values()):
         seen.broken("I8", "a judgement is left", delivery)
+    lease = delivery.lease
+    reachable = not seen.scenario.rates.store and delivery.outcome != "killed"
+    if lease and reachable and seen.holder(lease.key) == lease.token:
+        seen.broken("I8", "the session is still locked", delivery)
 
 
 def _check_error(seen: Seen, delivery: Delivery) -> None:

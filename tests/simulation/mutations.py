@@ -13,26 +13,28 @@ from unittest.mock import patch
 import assistant.audit.entries
 import assistant.orchestrator
 import assistant.reply
+import assistant.testing.decision_log
 import guards.panel
 import guards.stream
 from assistant.admission import Admission, Admitted, Denied
+from assistant.audit.chain import START, seal
 from assistant.audit.entries import EntryBodies
 from assistant.audit.record import Record
 from assistant.context import Context, assemble_context
 from assistant.draft import Draft
 from assistant.errors import EngineResponseError
 from assistant.events import Event, Judged
-from assistant.memory.protocol import Answer, Commit, Lease
+from assistant.memory.protocol import Answer, Commit, Lease, Opened
 from assistant.orchestrator import Orchestrator
 from assistant.reply import Course, Outcome, ReplyGate, blocked_outcome
 from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey, Turn
 from assistant.vetted import digests
 from guards.conversation import Exchange, Message, Role, Subject, ToolCall
-from guards.panel import PanelVerdict, Seat, judge_within
+from guards.panel import Panel, PanelVerdict, Seat, judge_within
 from guards.stream import Release, Ruling
 from guards.verdict import Judgement, Unscanned, Verdict
-from policies.decision import Allow, Basis, Decision
+from policies.decision import Allow, Basis, Blocking, Decision
 
 Patches = Callable[[], list[Any]]
 
@@ -111,6 +113,36 @@ async def _last_unjudged(
     return Release() if whole else await judge(text, whole)
 
 
+def _uncut(text: str, _spans: Any, _replacement: str, *, start: int = 0) -> str:
+    return text[start:]
+
+
+def _without_context(**fields: Any) -> Exchange:
+    return Exchange(**fields | {"context": ()})
+
+
+_all_seats = Panel.judge
+
+
+async def _first_seat_only(self: Panel, exchange: Exchange) -> PanelVerdict:
+    if exchange.subject is Subject.USER_INPUT:
+        return await _all_seats(self, exchange)
+    with patch.dict(self._seats, {exchange.subject: self._seats[exchange.subject][:1]}):
+        return await _all_seats(self, exchange)
+
+
+_decided_calls = ReplyGate._calls
+
+
+async def _calls_altered(
+    self: ReplyGate, course: Course, past: tuple[Message, ...], draft: Draft
+) -> tuple[ToolCall, ...] | Blocking:
+    calls = await _decided_calls(self, course, past, draft)
+    if not isinstance(calls, tuple):
+        return calls
+    return tuple(replace(call, arguments=call.arguments.replace("za", "zb")) for call in calls)
+
+
 async def _calls_undecided(
     _self: ReplyGate, _course: Course, _past: tuple[Message, ...], draft: Draft
 ) -> tuple[ToolCall, ...]:
@@ -136,6 +168,17 @@ _session = InMemorySessionStore._session
 async def _open_at_once(self: InMemorySessionStore, key: SessionKey, turn: str) -> Any:
     self._session(key)[0].holder = None
     return await _open(self, key, turn)
+
+
+async def _open_with_quarantine(self: InMemorySessionStore, key: SessionKey, turn: str) -> Any:
+    opened = await _open(self, key, turn)
+    if isinstance(opened, Opened):
+        return replace(opened, history=(*await self.quarantined(key), *opened.history))
+    return opened
+
+
+async def _release_nothing(_self: InMemorySessionStore, _lease: Lease) -> None:
+    return None
 
 
 async def _open_forgetful(self: InMemorySessionStore, key: SessionKey, turn: str) -> Any:
@@ -235,6 +278,10 @@ class _Hasty:
         return getattr(self._log, name)
 
 
+def _seal_unlinked(**fields: Any) -> tuple[bytes, str]:
+    return seal(**fields | {"prev": START})
+
+
 def _shared_session(self: InMemorySessionStore, key: SessionKey) -> Any:
     return _session(self, replace(key, tenant=""))
 
@@ -283,6 +330,26 @@ MUTATIONS: dict[str, Mutation] = {
         what="release the end of a reply without judging it",
         patches=lambda: [_swap(guards.stream, "_ruling", _last_unjudged)],
     ),
+    "reply-uncut": Mutation(
+        invariant="I3",
+        what="show what the policy wants cut out of a reply",
+        patches=lambda: [_swap(guards.stream, "redact", _uncut)],
+    ),
+    "context-dropped": Mutation(
+        invariant="I3",
+        what="judge a reply without the conversation it answers",
+        patches=lambda: [_swap(assistant.reply, "Exchange", _without_context)],
+    ),
+    "one-guard-asked": Mutation(
+        invariant="I3",
+        what="ask only the first of the guards that are required for a reply",
+        patches=lambda: [_swap(Panel, "judge", _first_seat_only)],
+    ),
+    "call-altered": Mutation(
+        invariant="I4",
+        what="hand out other arguments than were decided",
+        patches=lambda: [_swap(ReplyGate, "_calls", _calls_altered)],
+    ),
     "calls-undecided": Mutation(
         invariant="I4",
         what="hand tool calls out as the model wrote them",
@@ -300,6 +367,11 @@ MUTATIONS: dict[str, Mutation] = {
             _swap(assistant.orchestrator, "blocked_outcome", _nothing_blocked),
             _swap(assistant.reply, "blocked_outcome", _nothing_blocked),
         ],
+    ),
+    "quarantine-read": Mutation(
+        invariant="I6",
+        what="hand the quarantine to the next turn as part of the past",
+        patches=lambda: [_swap(InMemorySessionStore, "open", _open_with_quarantine)],
     ),
     "no-lock": Mutation(
         invariant="I7",
@@ -336,6 +408,11 @@ MUTATIONS: dict[str, Mutation] = {
         what="let the engine go on with what nobody will read",
         patches=lambda: [_swap(Draft, "abort", _no_abort)],
     ),
+    "lease-kept": Mutation(
+        invariant="I8",
+        what="keep a session locked after its turn was broken off",
+        patches=lambda: [_swap(InMemorySessionStore, "release", _release_nothing)],
+    ),
     "text-logged": Mutation(
         invariant="I9",
         what="log the first words of what was judged",
@@ -355,6 +432,11 @@ MUTATIONS: dict[str, Mutation] = {
         invariant="I10",
         what="log rounded scores",
         patches=lambda: [_swap(assistant.audit.entries, "judgement_body", _rounded_body)],
+    ),
+    "chain-unlinked": Mutation(
+        invariant="I10",
+        what="seal entries that do not name the one before",
+        patches=lambda: [_swap(assistant.testing.decision_log, "seal", _seal_unlinked)],
     ),
     "log-not-durable": Mutation(
         invariant="I10",

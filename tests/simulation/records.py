@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from random import Random
@@ -166,6 +167,8 @@ class Seen:
     sessions: dict[SessionKey, SessionModel] = field(default_factory=dict)
     affinities: dict[SessionKey, str] = field(default_factory=dict)
     owned: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
+    holder: Callable[[SessionKey], str | None] = lambda _: None
+    """Whose lease token holds a session's lock, as the store itself knows."""
     violations: list[Violation] = field(default_factory=list)
     trace: list[tuple[float, int | None, str, str]] = field(default_factory=list)
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from assistant.errors import MemoryUnavailableError
 from assistant.memory.limits import MemoryLimits
 from assistant.memory.protocol import Answered, Commit, Lease, Opened, SessionStore
+from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey
 from tests.simulation.engine import dawdle
 from tests.simulation.records import CURRENT, Delivery, Seen
@@ -108,8 +108,13 @@ class WatchedStore:
             raise MemoryUnavailableError("the process is dead")
 
 
-def lose_locks(inner: SessionStore) -> None:
+def lose_locks(inner: InMemorySessionStore) -> None:
     """What a restart does to a store that keeps its data but not its locks."""
-    for session in getattr(inner, "_sessions").values():  # noqa: B009 - reaches inside on purpose
-        with suppress(AttributeError):
-            session.free()
+    for session in inner._sessions.values():
+        session.free()
+
+
+def lock_holder(inner: InMemorySessionStore, key: SessionKey) -> str | None:
+    """The token of the lease that holds a session, if one does."""
+    session = inner._sessions.get(key)
+    return session.holder if session else None

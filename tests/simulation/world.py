@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -55,7 +55,7 @@ from tests.simulation.records import (
     failure_kind,
     scope_of,
 )
-from tests.simulation.store import LIMITS, Host, WatchedStore, lose_locks
+from tests.simulation.store import LIMITS, Host, WatchedStore, lock_holder, lose_locks
 
 TURN = TurnLimits(seconds=15.0, reply_tokens=64, input_chars=400, renew_every=2.0)
 PACE = Pace(interval=0.1)
@@ -107,6 +107,7 @@ class World:
         self.seen = Seen(scenario=plan, policy=_policy(plan))
         self._numbers = count(1)
         self.store = InMemorySessionStore(limits=LIMITS, ids=self.ids)
+        self.seen.holder = partial(lock_holder, self.store)
         self._loop = loop
         self._logs: list[WatchedLog] = []
         self._processes = [self._boot(number) for number in range(plan.hosts)]
