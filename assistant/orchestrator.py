@@ -167,6 +167,9 @@ class Orchestrator:
         except asyncio.CancelledError:
             course.record.failed("cancelled")
             raise
+        except BaseException:
+            course.record.failed(CorralError.code)
+            raise
 
     async def _answer(self, course: Course) -> Outcome:
         turn = course.turn

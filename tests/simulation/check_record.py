@@ -60,6 +60,10 @@ def check_closed(seen: Seen, delivery: Delivery) -> None:
     unended = delivery.finished is None and delivery.error is None
     if stayed and unended and delivery.outcome != "killed":
         seen.broken("LIVE", "a turn ended without saying so", delivery)
+    ends = [kind for _, kind, _ in delivery.entries][-1:]
+    recordable = not delivery.log_gap and delivery.plan.leaving is not Leaving.TWICE
+    if recordable and delivery.outcome != "killed" and ends == ["decision"]:
+        seen.broken("I10", "the log does not say how the turn ended", delivery)
     if seen.scenario.calm:
         _check_due(seen, delivery)
 

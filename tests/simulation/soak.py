@@ -59,6 +59,7 @@ def soak(turns: int, start: int, processes: int) -> int:
                 found, broken = batch.result()
                 counts += found
                 failures += broken
+                sys.stderr.writelines(f"{line}\n" for line in broken)
             if time.monotonic() - shown > 5:
                 shown = time.monotonic()
                 _progress(counts["turns"], turns, len(failures), shown - began)

@@ -11,8 +11,8 @@ from policies.bundle import Drafting, Retention
 from policies.decision import Rewrite, decision_name
 from tests.simulation.marks import REMOVED, expected, findings, rendered, tokens
 from tests.simulation.plan import mark
+from tests.simulation.process import variant
 from tests.simulation.records import SEATS
-from tests.simulation.world import variant
 
 
 def test_the_oracle_agrees_with_the_policy() -> None:

@@ -1,41 +1,24 @@
-"""Runs one scenario: processes, callers, troubles, and the checks around them."""
+"""Runs one scenario: callers, troubles, and the checks around them."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import count
-from pathlib import Path
 from random import Random
 
-from assistant.audit.entries import EntryBodies
-from assistant.orchestrator import Orchestrator, TurnLimits
 from assistant.testing.memory_store import InMemorySessionStore
 from assistant.testing.virtual_time import DeadlockError
 from assistant.turn import Turn
-from guards.conversation import Subject
-from guards.panel import Panel, Seat
-from guards.stream import Pace
-from guards.verdict import Failure
-from policies.audience import Audience
-from policies.bundle import Drafting, Policy, Retention
-from policies.clause import StandIn
 from tests.simulation.check_memory import (
-    check_committed,
-    check_exchange,
-    check_opened,
-    check_request,
     check_sessions,
 )
-from tests.simulation.check_record import check_closed, check_end, check_entry, check_logs
+from tests.simulation.check_record import check_closed, check_end, check_logs
 from tests.simulation.check_release import check_event
 from tests.simulation.conversation import Conversation
-from tests.simulation.engine import WatchedEngine
-from tests.simulation.guards import DEADLINE, WatchedGuard
-from tests.simulation.log import SimulatedClock, WatchedLog
+from tests.simulation.log import WatchedLog
 from tests.simulation.loop import OWNED, SimLoop, run_simulated
-from tests.simulation.marks import STAND_IN_CEILING
 from tests.simulation.plan import (
     AGAIN,
     DeliveryPlan,
@@ -45,66 +28,25 @@ from tests.simulation.plan import (
     Trouble,
     scenario,
 )
+from tests.simulation.process import Process, policy_of
 from tests.simulation.records import (
     CURRENT,
-    PSEUDONYMS,
-    SEATS,
     Delivery,
     Seen,
     Violation,
     failure_kind,
     scope_of,
 )
-from tests.simulation.store import LIMITS, Host, WatchedStore, lock_holder, lose_locks
+from tests.simulation.store import LIMITS, lock_holder, lose_locks
 
-TURN = TurnLimits(seconds=15.0, reply_tokens=64, input_chars=400, renew_every=2.0)
-PACE = Pace(interval=0.1)
 AFTERWARDS = 40.0
-
-
-class Process(Host):
-    """A running assistant."""
-
-    def __init__(self, number: int, world: "World", writer: str) -> None:
-        super().__init__(number)
-        seen = world.seen
-        self.clients: dict[asyncio.Task[None], Delivery] = {}
-        self.log = WatchedLog(
-            self,
-            seen,
-            clock=SimulatedClock(),
-            writer=writer,
-            check=lambda delivery, kind, body: check_entry(seen, delivery, kind, body),
-        )
-        store = WatchedStore(
-            world.store,
-            self,
-            seen,
-            opened=lambda delivery, result: check_opened(seen, delivery, result),
-            committed=lambda delivery, lease, commit: check_committed(
-                seen, delivery, lease, commit
-            ),
-        )
-        self.orchestrator = Orchestrator(
-            engine=WatchedEngine(
-                seen, lambda delivery, draft: check_request(seen, delivery, draft)
-            ),
-            panel=Panel(_seats(seen)),
-            policy=seen.policy,
-            store=store,
-            log=self.log,
-            entries=EntryBodies(pseudonyms=PSEUDONYMS, retention=seen.policy.retention),
-            ids=world.ids,
-            limits=TURN,
-            pace=PACE,
-        )
 
 
 class World:
     """Everything of one scenario."""
 
     def __init__(self, plan: Scenario, loop: SimLoop) -> None:
-        self.seen = Seen(scenario=plan, policy=_policy(plan))
+        self.seen = Seen(scenario=plan, policy=policy_of(plan))
         self._numbers = count(1)
         self.store = InMemorySessionStore(limits=LIMITS, ids=self.ids)
         self.seen.holder = partial(lock_holder, self.store)
@@ -139,7 +81,8 @@ class World:
         return self.seen
 
     def _boot(self, number: int) -> Process:
-        process = Process(number, self, f"w{len(self._logs)}")
+        writer = f"w{len(self._logs)}"
+        process = Process(number, self.seen, store=self.store, ids=self.ids, writer=writer)
         self._logs.append(process.log)
         return process
 
@@ -296,46 +239,6 @@ def event_line(event: object) -> str:
     detail = getattr(event, "text", None) or getattr(event, "call", None) or named
     line = f"{type(event).__name__} {getattr(event, 'subject', '')} {detail}"
     return line if len(line) < 200 else f"{line[:200]}..."
-
-
-def _seats(seen: Seen) -> list[Seat]:
-    seats = []
-    for name in ("alpha", "beta", "gamma"):
-        subjects = frozenset(subject for subject in SEATS if name in seen.required(subject))
-        guard = WatchedGuard(
-            name, seen, subjects, lambda delivery, judged: check_exchange(seen, delivery, judged)
-        )
-        seats.append(Seat(guard=guard, subjects=subjects, deadline=DEADLINE))
-    return seats
-
-
-@cache
-def _loaded() -> Policy:
-    return Policy.load(Path(__file__).parent / "policy.yaml")
-
-
-@cache
-def variant(speculative: bool, stand_in: bool, retain_blocked: bool) -> Policy:
-    policy = _loaded()
-    if stand_in:
-        rule = StandIn(
-            guard="beta",
-            fallback="alpha",
-            subjects=frozenset({Subject.USER_INPUT}),
-            failures=frozenset({Failure.TIMEOUT}),
-            hazards=frozenset(h for clause in policy.clauses for h in clause.hazards),
-            cutoffs=dict.fromkeys(Audience, STAND_IN_CEILING),
-        )
-        policy = replace(policy, rules=replace(policy.rules, stand_ins=(rule,)))
-    return replace(
-        policy,
-        drafting=Drafting.SPECULATIVE if speculative else Drafting.AFTER_VERDICT,
-        retention=Retention.BLOCKED if retain_blocked else Retention.NONE,
-    )
-
-
-def _policy(plan: Scenario) -> Policy:
-    return variant(plan.speculative, plan.stand_in, plan.retain_blocked)
 
 
 def simulate(seed: int) -> Seen:
