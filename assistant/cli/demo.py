@@ -17,7 +17,6 @@ from assistant.cli.report import TurnReport, milliseconds
 from assistant.cli.terminal import Terminal
 from assistant.cli.turns import Assemble, opened, play, user_turn
 from assistant.clock import random_id
-from assistant.settings import Settings
 from assistant.turn import Sampling
 from policies.clause import RESERVED_IDS
 
@@ -107,7 +106,7 @@ async def _perform(
         scene.text,
         session=session,
         locale=settings.locale,
-        sampling=_sampling(scene, settings),
+        sampling=Sampling(temperature=0.0, seed=7, max_tokens=scene.longest, stop=scene.stop),
     )
     report = await play(assistant, turn, terminal)
     entry = _logged(settings.decisions_dir, report.finished.log_id)
@@ -121,13 +120,6 @@ async def _perform(
         "entry": {"id": entry.id, "kind": entry.kind, "hash": entry.hash, "prev": entry.prev}
         | {"body": entry.body},
     }
-
-
-def _sampling(scene: Scene, settings: Settings) -> Sampling:
-    """The same words every time; a small model also needs to be kept from repeating itself."""
-    ours = settings.embedded_engine == "llama.cpp"
-    extra = {"repeat_penalty": 1.1} if ours else {"repetition_penalty": 1.1}
-    return Sampling(temperature=0.0, seed=7, max_tokens=scene.longest, stop=scene.stop, extra=extra)
 
 
 def _logged(folder: Path, log_id: str) -> Entry:
@@ -164,9 +156,9 @@ def _close(results: list[dict[str, Any]], terminal: Terminal) -> Exit:
     elif done:
         terminal.line()
         terminal.line(
-            "All three did what they show. `corral audit verify` proves the log.", "green"
+            "All three came out as they should. `corral audit verify` checks the log.", "green"
         )
     else:
         terminal.line()
-        terminal.line("Not every turn did what it shows; see above.", "bold red")
+        terminal.line("Not every turn came out as it should; see above.", "bold red")
     return Exit.OK if done else Exit.FAILED

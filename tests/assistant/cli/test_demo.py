@@ -111,3 +111,22 @@ def test_without_a_terminal_it_ends(stage: Stage) -> None:
     )
     assert result.returncode == Exit.OK
     assert b"you> " not in result.stdout
+
+
+@pytest.mark.timeout(300)
+def test_the_embedded_default_does_it_for_real(tmp_path: Path) -> None:
+    """The packaged model, the embedded guard, the built-in policy: what a newcomer sees."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CORRAL_")}
+    result = subprocess.run(
+        [sys.executable, "-c", "from assistant.cli.main import run; run()", "demo", "--json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        # A machine that runs the rest of the tests beside this is slow, not broken.
+        env=clean | {"CORRAL_DATA_DIR": str(tmp_path), "CORRAL_FIRST_TOKEN_TIMEOUT": "120"},
+        timeout=280,
+        check=False,
+    )
+    assert result.returncode == Exit.OK, result.stdout + result.stderr
+    report = json.loads(result.stdout)
+    assert [scene["shown"] for scene in report["scenes"]] == [True, True, True]
+    assert report["scenes"][1]["turn"]["clause"] == "mass-weapons"
