@@ -176,6 +176,20 @@ async def test_a_slow_body_is_not_waited_for_forever(monkeypatch: pytest.MonkeyP
     assert error_of(await post(slow()), 408)["code"] == "body_timeout"
 
 
+async def test_a_slow_sender_of_too_much_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(body_module, "DRAIN_SECONDS", 0.01)
+
+    async def slow() -> Any:
+        yield b" " * CAP
+        yield b" "
+        await asyncio.get_running_loop().create_future()
+
+    async with asyncio.timeout(10):
+        assert error_of(await post(slow()), 413)
+
+
 Json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
     lambda inner: (
