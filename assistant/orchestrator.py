@@ -135,10 +135,21 @@ class Orchestrator:
             async with self._held(opened.lease):
                 await self._recorded(course, opened.lease)
         except BaseException:
-            # The lock dies by itself where this cannot reach the store.
-            with suppress(CorralError):
-                await self._store.release(opened.lease)
+            await self._let_go(opened.lease)
             raise
+
+    async def _let_go(self, lease: Lease) -> None:
+        """Give the session back, also when the turn is cancelled (once more) meanwhile.
+
+        It takes the store's deadline at most; where this cannot reach the store, the lock dies by
+        itself.
+        """
+        release = asyncio.create_task(self._store.release(lease))
+        while not release.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((release,))
+        with suppress(CorralError):
+            release.result()
 
     @asynccontextmanager
     async def _held(self, lease: Lease) -> AsyncIterator[None]:
