@@ -67,6 +67,9 @@ async def converse(assistant: Assistant, session: str, terminal: Terminal) -> Ex
                     terminal.json(report.as_json())
                 else:
                     terminal.line(report.as_text(), "dim")
+        else:
+            if terminal.interactive:
+                terminal.line()  # Ctrl-D leaves the cursor behind the prompt
     return code
 
 

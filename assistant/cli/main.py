@@ -150,6 +150,8 @@ def run() -> None:
         # What the terminal's encoding cannot show appears as an escape instead of an error.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # the standard streams are TextIOWrapper
     code = main(sys.argv[1:])
+    if code == Exit.INTERRUPTED and sys.stderr.isatty():
+        sys.stderr.write("\n")  # the shell's prompt begins on a line of its own
     try:
         sys.stdout.flush()
     except BrokenPipeError:
