@@ -72,7 +72,8 @@ class WatchedGuard:
                 judgement = await self._inner.judge(exchange)
         except asyncio.CancelledError:
             # Cancelled from outside: by the deadline, or with the turn.
-            reason = Failure.TIMEOUT if loop.time() - start >= DEADLINE else Failure.ERROR
+            late = loop.time() - start > DEADLINE - 1e-6
+            reason = Failure.TIMEOUT if late else Failure.ERROR
             raise
         except Exception:
             reason = Failure.ERROR
