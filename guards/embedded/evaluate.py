@@ -26,7 +26,7 @@ from guards.embedded.training.devsets import (
     read_set,
 )
 from guards.hazards import Hazard
-from guards.verdict import Verdict
+from guards.verdict import Unscanned, Verdict
 
 CARD = Path(__file__).parent / "CARD.md"
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -65,11 +65,12 @@ async def judge_all(guard: EmbeddedGuard, folder: Path) -> Results:
             verdict = await guard.judge(
                 Exchange(subject=_SUBJECTS[row.field], message=text_message(row.text, id="row"))
             )
-            if not isinstance(verdict, Verdict):
-                raise ValueError(f"{name}: a row was not judged ({verdict.reason})")
-            judged.append(
-                Judged(row=row, probabilities={f.hazard: f.probability for f in verdict.findings})
-            )
+            match verdict:
+                case Verdict(findings=findings):
+                    found = {f.hazard: f.probability for f in findings}
+                    judged.append(Judged(row=row, probabilities=found))
+                case Unscanned(reason=reason):
+                    raise ValueError(f"{name}: a row was not judged ({reason})")
         results[name] = judged
     return results
 
@@ -84,7 +85,7 @@ def main() -> None:
     results = asyncio.run(judge_all(guard, arguments.data / "dev"))
     figures = measure(results)
     tables = render(figures, guard.revision)
-    print(tables)  # noqa: T201 - a command line's output
+    print(tables)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if arguments.card:

@@ -52,7 +52,8 @@ class Head:
     """One way to a hazard's probability.
 
     The calibrated log-odds are ``slope * logit + share_slope * log_share + offset``, ``logit``
-    being the detector's and ``log_share`` the hazard's share among the content hazards. The
+    being the detector's and ``log_share`` the logarithm of the hazard's share among the content
+    hazards, relative to the largest share. The
     probability given out is shifted in log-odds so that ``threshold``, the recommended operating
     point on the calibrated probability, becomes one half; the order stays.
     """
@@ -126,20 +127,18 @@ class Model:
         self.version = version
 
     def logits(self, window: str) -> Logits:
-        """Detectors' logits, then the log-shares of the hazards.
+        """Detectors' logits, then every hazard's log-share relative to the largest.
 
         ``window`` is normalised. Shape (detectors + hazards,).
         """
         total = np.zeros(len(self._scales), dtype=np.float32)
         for group, scale in zip(extract(window), GROUP_SCALES, strict=True):
             if len(group):
-                rows = self._weights[group].sum(axis=0, dtype=np.int32)
-                total += rows * np.float32(scale / math.sqrt(len(group)))
+                total += decode_sum(self._weights[group]) * np.float32(scale / len(group) ** 0.5)
         total *= self._scales
         total += self._biases
         shares = total[len(Detector) :]
-        top = shares.max()
-        shares -= top + np.log(np.exp(shares - top).sum())
+        shares -= shares.max()
         return total
 
     def probabilities(self, logits: Logits, field: Field) -> dict[Hazard, float]:
@@ -190,6 +189,16 @@ class Model:
             raise EmbeddedGuardError(
                 f"{WEIGHTS} or {MANIFEST} does not hold what the training writes"
             ) from error
+
+
+def decode_sum(rows: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Sum of weights over rows, up to the column's scale.
+
+    An entry stands for its signed square: small weights, which most are, keep their resolution.
+    """
+    wide = rows.astype(np.int32)
+    total: NDArray[np.float32] = (wide * np.abs(wide)).sum(axis=0).astype(np.float32)
+    return total
 
 
 _DETECTORS = {detector: i for i, detector in enumerate(Detector)}

@@ -19,7 +19,7 @@ _LOOKALIKES = str.maketrans("авекмнорстухіјѕԁοαερνικτ", 
 _MIXED = re.compile(r"\b(?=\w*[a-z])(?=\w*[\u0370-\u052f])[a-z\u0370-\u052f\d]+\b")
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _REPEATED = re.compile(r"(.)\1{3,}")
-_LEET = str.maketrans("0134578@$", "oleastbas")
+_LEET = str.maketrans("0134578@$", "oieastbas")
 # A digit or sign counts as a letter only inside a word that starts with a letter and goes on.
 _LEET_WORD = re.compile(r"\b[a-z]+[0134578@$]+[a-z][a-z0134578@$]*")
 _LEET_HINT = re.compile(r"[a-z][0134578@$]+[a-z]")

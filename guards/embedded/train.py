@@ -22,14 +22,19 @@ from guards.embedded.features import BUCKETS, VERSION
 from guards.embedded.model import FORMAT, MANIFEST, WEIGHTS, Detector, Head
 from guards.embedded.training.calibrate import calibrate
 from guards.embedded.training.detectors import CONTENT, fit_detector, fit_shares
-from guards.embedded.training.examples import featurise, load_own, load_phrases, load_sources
+from guards.embedded.training.examples import (
+    featurise,
+    hide_instructions,
+    load_own,
+    load_phrases,
+    load_sources,
+)
 
 RECIPE = "1"
 SEED = 20261122
-OWN_WEIGHT = 1.0
-PHRASE_WEIGHT = 1.5
-_CLIP = 1e-5
-"""Share of a column's weights that may be cut off so that the rest keeps its resolution."""
+OWN_WEIGHT = 2.0
+PHRASE_WEIGHT = 3.0
+HIDDEN = 1200
 
 
 def main() -> None:
@@ -45,6 +50,7 @@ def main() -> None:
     rng = random.Random(SEED)  # noqa: S311 - sampling, nothing secret
     examples = load_sources(arguments.data / "train", rng)
     examples += load_own(OWN_WEIGHT) + load_phrases(PHRASE_WEIGHT, rng)
+    examples += hide_instructions(examples, HIDDEN, rng)
     windows = featurise(examples, rng)
     say(f"{len(examples)} texts, {windows.matrix.shape[0]} windows")
     columns = len(Detector) + len(CONTENT)
@@ -64,10 +70,10 @@ def main() -> None:
 def quantise(
     weights: NDArray[np.float64],
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Eight-bit weights and the scale of every column."""
-    largest = np.quantile(np.abs(weights), 1.0 - _CLIP, axis=0)
-    scales = (largest / 127.0).astype(np.float32)
-    return np.clip(np.rint(weights / scales), -127, 127).astype(np.int8), scales
+    """Eight-bit signed square roots of the weights, and the scale of every column."""
+    scales = (np.abs(weights).max(axis=0) / 127.0**2).astype(np.float32)
+    roots = np.sign(weights) * np.sqrt(np.abs(weights) / scales)
+    return np.rint(roots).astype(np.int8), scales
 
 
 def write(

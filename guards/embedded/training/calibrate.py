@@ -21,18 +21,33 @@ from guards.embedded.training.examples import Example, featurise
 from guards.embedded.training.taxonomy import BENIGN
 from guards.hazards import Hazard
 
-BUDGETS = {
-    (Field.REQUEST, "content"): 0.014,
-    (Field.REQUEST, "hate"): 0.002,
-    (Field.REQUEST, "jailbreak"): 0.003,
-    (Field.REQUEST, "injection"): 0.003,
-    (Field.REPLY, "content"): 0.015,
-    (Field.REPLY, "hate"): 0.003,
-    (Field.DATA, "content"): 0.010,
-    (Field.DATA, "hate"): 0.002,
-    (Field.DATA, "injection"): 0.015,
+_SECURITY = ("cyberseceval_frr", "cyberseceval_frr_multi")
+_PROSE = ("lifebench_pii", "humaneval_code")
+BUDGETS: dict[tuple[Field, str], tuple[tuple[tuple[str, ...], float], ...]] = {
+    (Field.REQUEST, "content"): (
+        (EVERYDAY, 0.015),
+        (("coconot_contrast_eval",), 0.08),
+        (_SECURITY, 0.05),
+    ),
+    (Field.REQUEST, "hate"): ((EVERYDAY, 0.001), (("cold_zh_dev",), 0.15), (_SECURITY, 0.005)),
+    (Field.REQUEST, "jailbreak"): ((EVERYDAY, 0.003), (_SECURITY, 0.005)),
+    (Field.REQUEST, "injection"): (
+        (EVERYDAY, 0.004),
+        (("cyberseceval_frr",), 0.01),
+        (("cyberseceval_frr_multi",), 0.02),
+    ),
+    (Field.REPLY, "content"): ((("gptfuzz_resp_eval", "jade_zh_resp_dev"), 0.03), (_PROSE, 0.008)),
+    (Field.REPLY, "hate"): ((("gptfuzz_resp_eval", "jade_zh_resp_dev", *_PROSE), 0.003),),
+    (Field.DATA, "content"): ((("bipia_test", *_PROSE), 0.008),),
+    (Field.DATA, "hate"): ((("bipia_test", *_PROSE), 0.002),),
+    (Field.DATA, "injection"): ((("bipia_test",), 0.025), (_PROSE, 0.02)),
+    (Field.DATA, "direct injection"): ((("bipia_test", *_PROSE), 0.003),),
 }
-"""Share of harmless texts each group of heads may flag at its operating point."""
+"""Share of the harmless texts of sets that a group of heads may flag; the strictest counts."""
+
+MOST_SHARE = 1.5
+"""Bound on the weight of the log-share against the detector's logit: below it, a text between two
+hazards is flagged for both."""
 
 Scores = NDArray[np.float64]
 _DETECTORS = {detector: i for i, detector in enumerate(Detector)}
@@ -48,7 +63,8 @@ class DevScores:
         scales: NDArray[np.float32],
         biases: NDArray[np.float32],
     ) -> None:
-        full = weights.astype(np.float32) * scales
+        wide = weights.astype(np.float32)
+        full = wide * np.abs(wide) * scales
         self.rows: dict[str, list[DevRow]] = {}
         self.logits: dict[str, Scores] = {}
         self.owner: dict[str, NDArray[np.int64]] = {}
@@ -62,7 +78,7 @@ class DevScores:
             )
             logits = np.asarray(windows.matrix @ full + biases, dtype=np.float64)
             shares = logits[:, len(Detector) :]
-            shares -= np.logaddexp.reduce(shares, axis=1)[:, None]
+            shares -= shares.max(axis=1, keepdims=True)
             self.rows[name], self.logits[name] = rows, logits
             self.owner[name] = windows.example
 
@@ -71,7 +87,8 @@ class DevScores:
         scores = self.logits[name][:, _DETECTORS[detector]]
         chosen = best_windows(scores, self.owner[name]) & np.asarray(keep)[self.owner[name]]
         _, first = np.unique(self.owner[name][chosen], return_index=True)
-        return self.logits[name][chosen][first]
+        result: Scores = self.logits[name][chosen][first]
+        return result
 
     def highest(self, name: str, odds: Scores) -> Scores:
         """Highest of ``odds`` (one per window) for each text of a set."""
@@ -104,7 +121,7 @@ def calibrate(
         dev, Detector.INJECTION_DATA, ("bipia_test",), ("lifebench_pii",), Hazard.PROMPT_INJECTION
     )
     heads: list[Head] = []
-    share = request[1] / request[0]
+    share = min(request[1] / request[0], MOST_SHARE)
     for field, detector, (slope, offset) in (
         (Field.REQUEST, Detector.REQUEST, (request[0], request[2])),
         (Field.REPLY, Detector.REPLY, reply),
@@ -121,6 +138,14 @@ def calibrate(
         (Field.REQUEST, "jailbreak", Hazard.JAILBREAK, Detector.JAILBREAK, jailbreak),
         (Field.REQUEST, "injection", Hazard.PROMPT_INJECTION, Detector.INJECTION_REQUEST, injected),
         (Field.DATA, "injection", Hazard.PROMPT_INJECTION, Detector.INJECTION_DATA, data),
+        # What a user would type to override the instructions is no better in a document.
+        (
+            Field.DATA,
+            "direct injection",
+            Hazard.PROMPT_INJECTION,
+            Detector.INJECTION_REQUEST,
+            injected,
+        ),
     ):
         heads += _with_threshold(dev, field, group, [_head(field, hazard, detector, slope, offset)])
     return tuple(heads)
@@ -196,21 +221,12 @@ def _platt_content(dev: DevScores, hazards: tuple[Hazard, ...]) -> tuple[float, 
     return float(max(slope, 1e-3)), float(max(share, 0.0)), float(fit.intercept_[0])
 
 
-_HARMLESS = {
-    Field.REQUEST: EVERYDAY,
-    Field.REPLY: ("gptfuzz_resp_eval", "jade_zh_resp_dev", "lifebench_pii", "humaneval_code"),
-    Field.DATA: ("bipia_test", "lifebench_pii", "humaneval_code"),
-}
-
-
 def _with_threshold(dev: DevScores, field: Field, group: str, heads: list[Head]) -> list[Head]:
     """Give a group of heads the common operating point at which it keeps to its budget."""
-    highest = []
-    for name in _HARMLESS[field]:
-        odds = np.max([_odds(head, dev.logits[name]) for head in heads], axis=0)
-        harmless = np.array([not row.label for row in dev.rows[name]])
-        highest.append(dev.highest(name, odds)[harmless])
-    point = float(np.quantile(np.concatenate(highest), 1.0 - BUDGETS[field, group]))
+    point = max(
+        np.quantile(np.concatenate([_harmless(dev, name, heads) for name in names]), 1.0 - budget)
+        for names, budget in BUDGETS[field, group]
+    )
     threshold = float(np.clip(1.0 / (1.0 + np.exp(-point)), 1e-4, 1.0 - 1e-4))
     return [
         Head(
@@ -224,6 +240,13 @@ def _with_threshold(dev: DevScores, field: Field, group: str, heads: list[Head])
         )
         for head in heads
     ]
+
+
+def _harmless(dev: DevScores, name: str, heads: list[Head]) -> Scores:
+    """Highest log-odds of any of ``heads`` for every harmless text of a set."""
+    odds = np.max([_odds(head, dev.logits[name]) for head in heads], axis=0)
+    highest: Scores = dev.highest(name, odds)[[not row.label for row in dev.rows[name]]]
+    return highest
 
 
 def _odds(head: Head, logits: Scores) -> Scores:

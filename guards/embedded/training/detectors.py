@@ -11,12 +11,12 @@ from guards.embedded.training.fit import Vector, balanced, fit_binary, fit_softm
 from guards.hazards import Hazard
 
 L2 = {
-    Detector.REQUEST: 2e-5,
+    Detector.REQUEST: 1e-5,
     Detector.REPLY: 3e-5,
-    Detector.HATE: 2e-5,
+    Detector.HATE: 1e-5,
     Detector.JAILBREAK: 3e-5,
-    Detector.INJECTION_REQUEST: 3e-5,
-    Detector.INJECTION_DATA: 3e-5,
+    Detector.INJECTION_REQUEST: 2e-5,
+    Detector.INJECTION_DATA: 1e-5,
 }
 L2_SHARES = 5e-5
 
@@ -40,6 +40,10 @@ CONTENT: tuple[Hazard, ...] = (
 _POSTS = {"cold_zh_train", "multilingual_hatecheck", "davidson_hate"}
 """Remarks, not requests: their hatred teaches only the detector of hate."""
 
+MOST_RAISED = 4.0
+POST_FACTOR = 0.3
+"""How much the harmless ones count where requests are told apart."""
+
 
 def target(detector: Detector, example: Example) -> tuple[bool, float] | None:
     """What ``example`` teaches ``detector``: its label and a factor on its weight, or nothing."""
@@ -47,9 +51,9 @@ def target(detector: Detector, example: Example) -> tuple[bool, float] | None:
     clean = field is Field.DATA and label.injection is False
     match detector:
         case Detector.REQUEST:
+            if example.source in _POSTS:
+                return None if label.harmful else (False, POST_FACTOR)
             known = label.harmful if field is Field.REQUEST else None
-            if known and example.source in _POSTS:
-                return None
             return _taught(known, 1.0) or _taught(False if clean and _own(example) else None, 1.0)
         case Detector.REPLY:
             if field is Field.REQUEST:
@@ -58,14 +62,18 @@ def target(detector: Detector, example: Example) -> tuple[bool, float] | None:
         case Detector.HATE:
             if clean:
                 return (False, 0.5)
-            if label.harmful and label.hazard is None:
-                return None
-            known = None if label.harmful is None else label.hazard is Hazard.HATE
-            return _taught(known, 1.0)
+            if label.harmful is None:
+                # No attack and nothing more is known: seldom hateful.
+                return _taught(False if label.injection is False else None, 0.5)
+            return (
+                None if label.harmful and not label.hazard else (label.hazard is Hazard.HATE, 1.0)
+            )
         case Detector.JAILBREAK:
-            return _taught(label.jailbreak if field is Field.REQUEST else None, 1.0)
+            factor = POST_FACTOR if example.source in _POSTS else 1.0
+            return _taught(label.jailbreak if field is Field.REQUEST else None, factor)
         case Detector.INJECTION_REQUEST:
-            return _taught(label.injection if field is Field.REQUEST else None, 1.0)
+            factor = POST_FACTOR if example.source in _POSTS else 1.0
+            return _taught(label.injection if field is Field.REQUEST else None, factor)
         case Detector.INJECTION_DATA:
             if field is Field.REQUEST and label.injection and _own(example):
                 return (True, 0.5)
@@ -91,18 +99,45 @@ def fit_detector(
     weights = np.array(
         [t[1] * e.weight if t else 0.0 for t, e in zip(taught, examples, strict=True)]
     )
+    weights *= language_factors(labels, weights, [e.language for e in examples])
     keep = weights[windows.example] > 0.0
     if detector is Detector.INJECTION_DATA:
         # The instruction stands in one window of the document. Learn from all windows, keep the
         # one that looks most like it, and learn again.
         searched = labels & np.array([e.field is Field.DATA for e in examples])
         for _ in range(2):
-            coefficients, bias = _fit(detector, windows, labels, weights, keep)
+            coefficients, _ = _fit(detector, windows, labels, weights, keep)
             scores = windows.matrix @ coefficients
             keep = (weights[windows.example] > 0.0) & (
                 ~searched[windows.example] | best_windows(scores, windows.example)
             )
     return _fit(detector, windows, labels, weights, keep)
+
+
+def language_factors(
+    labels: NDArray[np.bool_], weights: Vector, languages: Sequence[str]
+) -> Vector:
+    """Factors that keep a language from being a sign of harm.
+
+    Where positive texts outweigh negative ones by more than they do in English, the negative ones
+    count up to ``MOST_RAISED`` times as much and the positive ones less; where there are no
+    negative ones at all, the positive ones count nothing.
+    """
+    spoken = np.array(languages)
+    english = spoken == "en"
+    ratio = weights[english & labels].sum() / weights[english & ~labels].sum()
+    factors = np.ones_like(weights)
+    for language in np.unique(spoken[~english]):
+        mine = spoken == language
+        positive, negative = weights[mine & labels].sum(), weights[mine & ~labels].sum()
+        if negative == 0.0:
+            factors[mine & labels] = 0.0
+        elif positive > ratio * negative:
+            excess = positive / (ratio * negative)
+            raised = min(excess, MOST_RAISED)
+            factors[mine & ~labels] = raised
+            factors[mine & labels] = raised / excess
+    return factors
 
 
 def _fit(

@@ -18,6 +18,7 @@ from guards.embedded.features import BUCKETS, Features, extract
 from guards.embedded.model import GROUP_SCALES, Field
 from guards.embedded.normalise import normalise
 from guards.embedded.segments import windows
+from guards.embedded.training.goals import hazard_of_goal
 from guards.embedded.training.taxonomy import (
     BENIGN,
     CLEAN,
@@ -27,7 +28,6 @@ from guards.embedded.training.taxonomy import (
     SOURCES,
     Label,
     UnmappedCategoryError,
-    hazard_of_goal,
     harm,
 )
 from guards.hazards import Hazard
@@ -35,10 +35,12 @@ from guards.hazards import Hazard
 OWN = "own"
 OWN_ROWS = Path(__file__).parent.parent / "data"
 MAX_WINDOWS = 4
-MAX_SEARCHED_WINDOWS = 48
+MAX_SEARCHED_WINDOWS = 20
 """Of a document known to hide an instruction somewhere, which window it is must be found."""
 
 FRAMES_PER_PHRASE = 10
+HOST_CHARS = 120
+"""Of the document on either side of a hidden sentence."""
 _SEPARATORS = re.compile("[;；] *")
 
 
@@ -55,6 +57,7 @@ class Example:
     field: Field
     label: Label
     weight: float
+    language: str = "en"
 
 
 class MissingSourceError(ValueError):
@@ -84,7 +87,7 @@ def load_sources(folder: Path, rng: random.Random) -> list[Example]:
         raise MissingSourceError(f"data folder and table of sources differ in: {differing}")
     examples: list[Example] = []
     for source, mapping in SOURCES.items():
-        rows: list[tuple[str, Label]] = []
+        rows: list[tuple[str, Label, str]] = []
         seen: set[str] = set()
         for row in read_rows(found[source]):
             label = mapping.label(source, row["category"], row["label"])
@@ -92,13 +95,20 @@ def load_sources(folder: Path, rng: random.Random) -> list[Example]:
             if label is None or not text or text in seen:
                 continue
             seen.add(text)
-            rows.append((text, _named(label, row["text"])))
+            rows.append((text, _named(label, row["text"]), row["lang"]))
         rng.shuffle(rows)
         del rows[mapping.cap :]
         each = mapping.weight * len(rows) ** -0.5 if rows else 0.0
         examples += [
-            Example(text=text, source=source, field=mapping.field, label=label, weight=each)
-            for text, label in rows
+            Example(
+                text=text,
+                source=source,
+                field=mapping.field,
+                label=label,
+                weight=each,
+                language=language,
+            )
+            for text, label, language in rows
         ]
     return examples
 
@@ -132,8 +142,15 @@ def load_own(weight: float) -> list[Example]:
         for category, languages in document.items():
             label = _own_label(category, field)
             examples += [
-                Example(text=str(text), source=OWN, field=field, label=label, weight=weight)
-                for texts in languages.values()
+                Example(
+                    text=str(text),
+                    source=OWN,
+                    field=field,
+                    label=label,
+                    weight=weight,
+                    language=language,
+                )
+                for language, texts in languages.items()
                 for text in texts
             ]
     return examples
@@ -143,7 +160,11 @@ def load_phrases(weight: float, rng: random.Random) -> list[Example]:
     """Phrases put into frames drawn at random; all sentences of a phrase share ``weight``."""
     document = yaml.safe_load((OWN_ROWS / "phrases.yaml").read_text(encoding="utf-8"))
     examples = []
-    for phrases, frames in (("do", "frames"), ("topics", "topic_frames")):
+    for phrases, frames in (
+        ("do", "frames"),
+        ("programs", "program_frames"),
+        ("topics", "topic_frames"),
+    ):
         for language, tree in document[phrases].items():
             grouped = tree if isinstance(tree, dict) else {"benign": tree}
             for category, lines in grouped.items():
@@ -157,10 +178,42 @@ def load_phrases(weight: float, rng: random.Random) -> list[Example]:
                             field=Field.REQUEST,
                             label=_own_label(category, Field.REQUEST),
                             weight=weight / len(chosen),
+                            language=language,
                         )
                         for frame in chosen
                     ]
     return examples
+
+
+def hide_instructions(examples: list[Example], count: int, rng: random.Random) -> list[Example]:
+    """Own sentences for documents, put between pieces of harmless documents.
+
+    Sentences with and without an instruction are hidden alike, so that a break in the text is no
+    sign by itself.
+    """
+    hosts = [
+        e.text
+        for e in examples
+        if e.field is Field.DATA and e.label.injection is False and e.source != OWN
+    ]
+    guests = [e for e in examples if e.field is Field.DATA and e.source == OWN]
+    hidden = []
+    for number in range(count):
+        wanted = number % 2 == 0
+        guest = rng.choice([e for e in guests if bool(e.label.injection) is wanted])
+        host = rng.choice(hosts)
+        at = rng.randrange(max(1, len(host) - 2 * HOST_CHARS))
+        before, after = host[at : at + HOST_CHARS], host[at + HOST_CHARS : at + 2 * HOST_CHARS]
+        hidden.append(
+            Example(
+                text=f"{before.rpartition(' ')[0]} {guest.text} {after.partition(' ')[2]}",
+                source=OWN,
+                field=Field.DATA,
+                label=guest.label,
+                weight=guest.weight * len(guests) / count,
+            )
+        )
+    return hidden
 
 
 def _own_label(category: str, field: Field) -> Label:
@@ -175,6 +228,8 @@ def _own_label(category: str, field: Field) -> Label:
             return INJECTED
         case "jailbreak", Field.REQUEST:
             return JAILBREAK
+        case _:
+            pass
     if category not in set(Hazard):
         raise UnmappedCategoryError(f"own rows: {category!r} is no hazard")
     label = harm(Hazard(category))

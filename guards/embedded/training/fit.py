@@ -29,7 +29,7 @@ def fit_binary(
     coefficients; the bias is free.
     """
     columns = _active(matrix)
-    part = matrix[:, columns]
+    part = matrix[:, columns].astype(np.float64)
     transposed = part.T.tocsr()
     sign = np.where(labels, 1.0, -1.0)
 
@@ -55,7 +55,7 @@ def fit_softmax(
 ) -> tuple[Vector, Vector]:
     """Weighted multinomial regression; coefficients (BUCKETS, count) and biases (count,)."""
     columns = _active(matrix)
-    part = matrix[:, columns]
+    part = matrix[:, columns].astype(np.float64)
     transposed = part.T.tocsr()
     target = np.zeros((len(classes), count))
     target[np.arange(len(classes)), classes] = 1.0
@@ -73,7 +73,7 @@ def fit_softmax(
         value = float(weights @ (normal - chosen)) + l2 / 2 * float(theta[:size] @ theta[:size])
         return value, gradient
 
-    theta = _minimise(loss, size + count, iterations=60)
+    theta = _minimise(loss, size + count, iterations=40)
     result = np.zeros((matrix.shape[1], count))
     result[columns] = theta[:size].reshape(len(columns), count)
     return result, theta[size:]
@@ -84,7 +84,7 @@ def _active(matrix: sparse.csr_matrix) -> NDArray[np.int64]:
     return np.flatnonzero(used >= MIN_ROWS)
 
 
-def _minimise(loss: object, size: int, iterations: int = 120) -> Vector:
+def _minimise(loss: object, size: int, iterations: int = 90) -> Vector:
     options = {"maxiter": iterations, "maxcor": 8}
     result = optimize.minimize(loss, np.zeros(size), jac=True, method="L-BFGS-B", options=options)
     solution: Vector = result.x

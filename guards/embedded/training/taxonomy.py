@@ -3,7 +3,6 @@
 A category that is not in the table is an error: a new or renamed one must be looked at.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -28,6 +27,7 @@ class Label:
 
 BENIGN = Label(harmful=False, jailbreak=False, injection=False)
 HARMFUL = Label(harmful=True, jailbreak=False, injection=False)
+NO_ATTACK = Label(jailbreak=False, injection=False)
 JAILBREAK = Label(jailbreak=True)
 INJECTED = Label(injection=True)
 CLEAN = Label(injection=False)
@@ -206,8 +206,8 @@ SOURCES: dict[str, SourceMap] = {
             )
         }
         | {"['Social Engineering']": _FRAUD},
-        weight=0.6,
-    ),  # fmt: skip
+        weight=0.2,
+    ),
     "dangerousqa": SourceMap(every={1: HARMFUL}, weight=0.7),
     "davidson_hate": SourceMap(
         labels={"hate": _HATE, "neither": BENIGN, "offensive": None}, weight=0.5
@@ -294,7 +294,7 @@ SOURCES: dict[str, SourceMap] = {
     ),
     "sven_train": SourceMap(every={0: None, 1: None}),
     "triviaqa_injection": SourceMap(
-        field=Field.DATA, labels={"clean": CLEAN, "override": INJECTED, "plain": INJECTED}
+        field=Field.DATA, labels={"clean": CLEAN, "override": INJECTED, "plain": INJECTED}, cap=1000
     ),
     "xquad_train": SourceMap(every={0: BENIGN}, cap=4000),
     "xsafety": SourceMap(
@@ -303,37 +303,15 @@ SOURCES: dict[str, SourceMap] = {
             "Unsafe_Instruction_Topic": HARMFUL,
             "Crimes_And_Illegal_Activities": HARMFUL,
             "Unfairness_And_Discrimination": _HATE,
-            # Mostly questions and remarks that nobody should refuse.
             "Prompt_Leaking": None,
-            "Role_Play_Instruction": None,
-            "Inquiry_With_Unsafe_Opinion": None,
-            "Privacy_And_Property": None,
-            "Reverse_Exposure": None,
+            # Questions and remarks many of which nobody should refuse: no attacks, at least.
+            "Role_Play_Instruction": NO_ATTACK,
+            "Inquiry_With_Unsafe_Opinion": NO_ATTACK,
+            "Privacy_And_Property": NO_ATTACK,
+            "Reverse_Exposure": NO_ATTACK,
             "Insult": None,
         },
-        weight=0.5,
-        cap=5000,
+        weight=0.7,
+        cap=9000,
     ),
 }
-
-# For harmful rows whose source names no hazard: the first pattern found gives it.
-_PATTERNS: tuple[tuple[Hazard, str], ...] = (
-    (H.CHILD_EXPLOITATION, r"\bchild(ren)? porn|pedophil|\bminors?\b.*sex|sex.*\bminors?\b|underage|groom|molest|child (abuse|exploit|traffic)|儿童色情|猥亵儿童"),
-    (H.SELF_HARM, r"suicid|self-harm|kill (myself|yourself|themsel)|anorexi|bulimi|eating disorder|自杀|自残|割腕"),
-    (H.SEX_CRIMES, r"\brap(e|ing|ist)\b|date rape|sexual(ly)? (assault|harass|exploit)|revenge porn|sex traffic|强奸|迷奸|性骚扰"),
-    (H.INDISCRIMINATE_WEAPONS, r"\bbombs?\b|explosive|chemical weapon|biological weapon|bioweapon|nuclear|anthrax|sarin|nerve (gas|agent)|missile|dirty bomb|炸弹|炸药|爆炸|毒气|核武"),
-    (H.ELECTIONS, r"\belections?\b|\bvot(e|er|ers|ing)\b|ballot|选举|选票"),
-    (H.INTELLECTUAL_PROPERTY, r"pirat|copyright|counterfeit (goods|product|brand)|illegally download|plagiari|盗版|版权"),
-    (H.DEFAMATION, r"defam|slander|libel|false accus|falsely accus|诽谤|造谣"),
-    (H.HATE, r"\bracis|\bhat(e|red)\b|discriminat|sexis|stereotyp|white suprem|xenophob|homophob|neo-nazi|holocaust|genocide|ethnic|歧视|种族"),
-    (H.PRIVACY, r"\bdox|stalk|\bspy|private information|personal information|track .*(location|phone)|identity of|隐私|个人信息|跟踪|偷窥|监视"),
-    (H.SEXUAL_CONTENT, r"porn|erotic|sexually explicit|\bsexual|色情|淫秽"),
-    (H.VIOLENT_CRIMES, r"\bkill|murder|assassin|terroris|attack on|shoot(ing)?\b|kidnap|torture|poison|violen|assault|stab|mass shooting|weapons?\b|firearm|\bguns?\b|abuse|cannibal|behead|bully|杀|谋杀|绑架|恐怖|袭击|伤害|暴力|投毒|枪"),
-    (H.NON_VIOLENT_CRIMES, r"hack|malware|virus|phish|steal|theft|fraud|scam|drugs?\b|meth\b|cocaine|launder|embezzl|forge|counterfeit|fake|blackmail|extort|brib|smuggl|traffick|\brob|shoplift|vandal|arson|tax|insider trading|identity|illegal|gambl|ransom|ddos|break into|crime|cheat|manipulat|exploit|黑客|病毒|诈骗|偷|毒品|洗钱|伪造|贿赂|走私|赌|盗|假|非法|犯罪|欺诈|勒索"),
-)  # fmt: skip
-_COMPILED = tuple((hazard, re.compile(pattern, re.IGNORECASE)) for hazard, pattern in _PATTERNS)
-
-
-def hazard_of_goal(text: str) -> Hazard | None:
-    """A guess at the hazard of a request known to be harmful; ``None`` when nothing fits."""
-    return next((hazard for hazard, pattern in _COMPILED if pattern.search(text)), None)
