@@ -45,6 +45,8 @@ def check_event(seen: Seen, delivery: Delivery, event: Event) -> None:
                 _check_call(seen, delivery, event.call.name, event.call.arguments)
         case Refused() | Retracted():
             delivery.blocked = True
+            if isinstance(event, Retracted) != bool(delivery.text):
+                seen.broken("LIVE", "a refusal does not fit what had been shown", delivery)
             if any(draft.open for draft in delivery.drafts):
                 seen.broken("I8", "the engine still drafts what was blocked", delivery)
             if tokens(event.text):
