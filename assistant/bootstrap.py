@@ -17,7 +17,7 @@ from assistant.engine.launcher import LocalEngine
 from assistant.engine.models import ModelStore
 from assistant.engine.pool import EnginePool, watched_pool
 from assistant.engine.programs import EngineProgram, llama_cpp, vllm
-from assistant.errors import CorralError
+from assistant.errors import CorralError, GuardStartError
 from assistant.memory.connection import connect
 from assistant.memory.embedded import EmbeddedValkey
 from assistant.memory.limits import MemoryLimits
@@ -25,7 +25,7 @@ from assistant.memory.redis_store import RedisSessionStore
 from assistant.orchestrator import Orchestrator, TurnLimits
 from assistant.settings import Settings
 from guards.conversation import Exchange, Subject, text_message
-from guards.embedded import load_embedded_guard
+from guards.embedded import EmbeddedGuardError, load_embedded_guard
 from guards.guard import Guard
 from guards.models.llama_guard import LlamaGuard
 from guards.panel import Panel, Seat
@@ -226,12 +226,19 @@ def _guards(settings: Settings, upstreams: Upstreams) -> list[Guard]:
     for name in dict.fromkeys(settings.guards):
         match name:
             case "embedded":
-                guards.append(load_embedded_guard())
+                guards.append(_embedded_guard())
             case "llama_guard":
                 guards.append(_llama_guard(settings, upstreams))
             case _:
                 assert_never(name)
     return guards
+
+
+def _embedded_guard() -> Guard:
+    try:
+        return load_embedded_guard()
+    except EmbeddedGuardError as error:
+        raise GuardStartError(f"the embedded guard cannot be used: {error}") from error
 
 
 def _llama_guard(settings: Settings, upstreams: Upstreams) -> LlamaGuard:

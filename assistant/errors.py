@@ -7,6 +7,7 @@ CorralError
 ├── MemoryUnavailableError      Redis does not answer
 ├── LogUnavailableError         the decision log cannot be written
 ├── SettingsError               the operator can fix it; names the setting
+├── GuardStartError             a guard that the settings name cannot be used
 ├── ModelUnavailableError       a model is not on this machine, or is not the one it should be
 └── EngineError
     ├── EngineUnreachableError  nobody listens, or the connection broke
@@ -71,6 +72,12 @@ class ModelUnavailableError(CorralError):
     """A model could not be found, fetched or verified; the message says what to do."""
 
     code = "model_unavailable"
+
+
+class GuardStartError(CorralError):
+    """A guard that the settings name cannot be used; nothing is served without it."""
+
+    code = "guard_not_started"
 
 
 class EngineError(CorralError):

@@ -10,7 +10,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from assistant.engine.models import ModelEntry, ModelStore
-from assistant.errors import CorralError
 from assistant.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="The models on this machine.")
@@ -29,11 +28,6 @@ def _store() -> ModelStore:
     return ModelStore(load_settings().cache_dir / "models")
 
 
-def _fail(error: CorralError) -> typer.Exit:
-    typer.secho(str(error), fg="red", err=True)
-    return typer.Exit(1)
-
-
 def _entry(entry: ModelEntry) -> dict[str, Any]:
     return {
         "name": entry.name,
@@ -47,10 +41,7 @@ def _entry(entry: ModelEntry) -> dict[str, Any]:
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Show the models Corral knows, and which of them are here."""
-    try:
-        entries = _store().entries()
-    except CorralError as error:
-        raise _fail(error) from None
+    entries = _store().entries()
     if as_json:
         typer.echo(json.dumps([_entry(entry) for entry in entries], indent=2))
         return
@@ -67,31 +58,24 @@ def list_models(as_json: AsJson = False) -> None:
 @app.command("pull")
 def pull_model(model: Reference, as_json: AsJson = False) -> None:
     """Fetch a model, check it, and print where it lies."""
-    try:
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            console=Console(stderr=True),
-            disable=as_json or not sys.stderr.isatty(),
-            transient=True,
-        ) as progress:
-            task = progress.add_task(model, total=None)
-            path = _store().pull(
-                model,
-                lambda done, total: progress.update(task, completed=done, total=total),
-            )
-    except CorralError as error:
-        raise _fail(error) from None
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        disable=as_json or not sys.stderr.isatty(),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(model, total=None)
+        path = _store().pull(
+            model, lambda done, total: progress.update(task, completed=done, total=total)
+        )
     typer.echo(json.dumps({"name": model, "path": str(path)}) if as_json else str(path))
 
 
 @app.command("path")
 def model_path(model: Reference, as_json: AsJson = False) -> None:
     """Print where a pulled model lies; fails if it is not here or not what it should be."""
-    try:
-        path = _store().path(model)
-    except CorralError as error:
-        raise _fail(error) from None
+    path = _store().path(model)
     typer.echo(json.dumps({"name": model, "path": str(path)}) if as_json else str(path))
