@@ -8,7 +8,7 @@ from pathlib import Path
 
 INHERITED = frozenset(
     {
-        *("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
+        *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
         *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV"),
         *("XDG_CACHE_HOME", "XDG_CONFIG_HOME"),
         *("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"),
@@ -93,6 +93,7 @@ def vllm(
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": "1",
+            "OMP_WAIT_POLICY": "passive",  # as for llama.cpp, where the CPU computes
         },
         start_deadline=600.0,
     )

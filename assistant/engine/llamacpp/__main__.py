@@ -24,9 +24,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=4, help="completions at once")
     parser.add_argument("--cells", type=int, default=16384, help="tokens cached for all of them")
     parser.add_argument("--queue", type=int, default=64, help="completions that may wait")
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="cores to compute on"
-    )
+    parser.add_argument("--threads", type=int, default=_cores(), help="cores to compute on")
     options = parser.parse_args()
     key = os.environ.get(KEY_VARIABLE)
     if not key:
@@ -54,6 +52,11 @@ def main() -> None:
         lifespan="off",
     )
     batches.close()
+
+
+def _cores() -> int:
+    # Those this process may use, which in a container can be fewer than the machine has.
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 if __name__ == "__main__":
