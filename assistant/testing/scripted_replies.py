@@ -1,16 +1,14 @@
 """The bytes the scripted stand-in plays: HTTP answers prepared in advance, with their times."""
 
+import asyncio
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
-
-if TYPE_CHECKING:
-    from assistant.testing.scripted_upstream import Received, Respond
 
 ENGINE = "scripted"
 GUARD = "scripted-guard"
@@ -32,6 +30,43 @@ class Plan:
 
     writes: tuple[tuple[float, bytes], ...]
     then: Then = Then.KEEP
+
+
+class ReceivedState(StrEnum):
+    """How the answer to one request stands."""
+
+    ANSWERING = "answering"
+    ANSWERED = "answered"
+    ABORTED = "aborted"  # the other side closed the connection before the answer's end
+    BROKEN = "broken"  # the script closed it
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Received:
+    """One request as it came in, and what became of its answer."""
+
+    method: str
+    path: str
+    head: bytes
+    body: bytes
+    state: ReceivedState = ReceivedState.ANSWERING
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def json(self) -> Any:
+        """The parsed body."""
+        return orjson.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        """A header's value."""
+        for line in self.head.decode("latin-1").split("\r\n")[1:]:
+            key, _, value = line.partition(":")
+            if key.lower() == name.lower():
+                return value.strip()
+        return None
+
+
+Respond = Callable[[Received], Plan]
 
 
 def chunk(data: bytes) -> bytes:
@@ -204,7 +239,7 @@ class Timing:
     window: int = 8192
 
 
-def standard_replies(timing: Timing) -> "Respond":
+def standard_replies(timing: Timing) -> Respond:
     """Both models behind one address, told apart by name; the guard finds nothing unsafe."""
     reply = stream(
         tuple(f"word{index} " for index in range(timing.tokens)), first=timing.first, gap=timing.gap
@@ -228,7 +263,7 @@ def standard_replies(timing: Timing) -> "Respond":
     missing = error(404, "Not Found")
     guard_mark = f'"{GUARD}"'.encode()
 
-    def respond(received: "Received") -> Plan:
+    def respond(received: Received) -> Plan:
         path = received.path
         if path.endswith("/chat/completions"):
             # Looking for the name in the bytes keeps a benchmark's counterpart cheap.

@@ -13,54 +13,21 @@ import re
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, cast
+from typing import cast
 
-import orjson
-
-from assistant.testing.scripted_replies import Plan, Then, Timing, standard_replies
+from assistant.testing.scripted_replies import (
+    Plan,
+    Received,
+    ReceivedState,
+    Respond,
+    Then,
+    Timing,
+    standard_replies,
+)
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
-
-
-class ReceivedState(StrEnum):
-    """How the answer to one request stands."""
-
-    ANSWERING = "answering"
-    ANSWERED = "answered"
-    ABORTED = "aborted"  # the other side closed the connection before the answer's end
-    BROKEN = "broken"  # the script closed it
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Received:
-    """One request as it came in, and what became of its answer."""
-
-    method: str
-    path: str
-    head: bytes
-    body: bytes
-    state: ReceivedState = ReceivedState.ANSWERING
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def json(self) -> Any:
-        """The parsed body."""
-        return orjson.loads(self.body)
-
-    def header(self, name: str) -> str | None:
-        """A header's value."""
-        for line in self.head.decode("latin-1").split("\r\n")[1:]:
-            key, _, value = line.partition(":")
-            if key.lower() == name.lower():
-                return value.strip()
-        return None
-
-
-Respond = Callable[[Received], Plan]
 
 
 class _Connection(asyncio.Protocol):

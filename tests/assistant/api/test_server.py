@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from assistant.api.listener import listen, url
 from assistant.api.server import _stoppable
 from assistant.errors import SettingsError
-from assistant.testing.scripted_replies import Plan, Then, Timing, standard_replies
-from assistant.testing.scripted_upstream import Received, scripted_upstream
+from assistant.testing.scripted_replies import Plan, Received, Then, Timing, standard_replies
+from assistant.testing.scripted_upstream import scripted_upstream
 from tests.assistant.api.processes import Running, serving, started
 from tests.assistant.api.scripted import settings
 from tests.assistant.api.serving import chat, events

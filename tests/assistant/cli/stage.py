@@ -12,8 +12,15 @@ from typing import Any
 from assistant.bootstrap import assemble
 from assistant.cli.main import main
 from assistant.testing.scripted_guard import ScriptedGuard, flag
-from assistant.testing.scripted_replies import Plan, Timing, standard_replies, stream
-from assistant.testing.scripted_upstream import Received, Respond, ScriptedUpstream
+from assistant.testing.scripted_replies import (
+    Plan,
+    Received,
+    Respond,
+    Timing,
+    standard_replies,
+    stream,
+)
+from assistant.testing.scripted_upstream import ScriptedUpstream
 from guards.guard import Guard
 from guards.hazards import Hazard
 

@@ -8,7 +8,7 @@ import pytest
 
 from assistant.cli.exits import Exit
 from assistant.testing.scripted_guard import ScriptedGuard
-from assistant.testing.scripted_upstream import ReceivedState
+from assistant.testing.scripted_replies import ReceivedState
 from guards.hazards import Hazard
 from guards.verdict import Finding
 from tests.assistant.cli.conftest import MakeStage

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from assistant.cli.exits import Exit
-from assistant.testing.scripted_replies import Timing, standard_replies
-from assistant.testing.scripted_upstream import ReceivedState
+from assistant.testing.scripted_replies import ReceivedState, Timing, standard_replies
 from tests.assistant.cli.conftest import MakeStage
 from tests.assistant.cli.stage import Stage
 

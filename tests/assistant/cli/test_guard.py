@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from assistant.cli.exits import Exit
-from assistant.testing.scripted_replies import Plan, answer, completion, guard_verdict
-from assistant.testing.scripted_upstream import Received
+from assistant.testing.scripted_replies import Plan, Received, answer, completion, guard_verdict
 from tests.assistant.cli.conftest import MakeStage
 from tests.assistant.cli.stage import Stage
 

@@ -30,6 +30,8 @@ from assistant.events import FinishReason, Usage
 from assistant.testing.scripted_replies import (
     DONE,
     Plan,
+    Received,
+    ReceivedState,
     Then,
     Timing,
     answer,
@@ -41,12 +43,7 @@ from assistant.testing.scripted_replies import (
     stream,
     usage,
 )
-from assistant.testing.scripted_upstream import (
-    Received,
-    ReceivedState,
-    ScriptedUpstream,
-    scripted_upstream,
-)
+from assistant.testing.scripted_upstream import ScriptedUpstream, scripted_upstream
 from assistant.turn import Sampling
 from guards.conversation import (
     BY_MODEL,

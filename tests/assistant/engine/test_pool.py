@@ -19,6 +19,7 @@ from assistant.errors import (
 )
 from assistant.testing.scripted_replies import (
     Plan,
+    ReceivedState,
     Then,
     answer,
     delta,
@@ -26,11 +27,7 @@ from assistant.testing.scripted_replies import (
     events,
     stream,
 )
-from assistant.testing.scripted_upstream import (
-    ReceivedState,
-    ScriptedUpstream,
-    scripted_upstream,
-)
+from assistant.testing.scripted_upstream import ScriptedUpstream, scripted_upstream
 from guards.conversation import text_message
 from guards.upstream import open_upstreams
 

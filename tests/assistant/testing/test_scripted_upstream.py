@@ -5,8 +5,14 @@ import sys
 
 import orjson
 
-from assistant.testing.scripted_replies import ENGINE, GUARD, Timing, standard_replies
-from assistant.testing.scripted_upstream import ReceivedState, scripted_upstream
+from assistant.testing.scripted_replies import (
+    ENGINE,
+    GUARD,
+    ReceivedState,
+    Timing,
+    standard_replies,
+)
+from assistant.testing.scripted_upstream import scripted_upstream
 
 
 async def test_tokens_come_one_write_at_a_time() -> None:

@@ -10,17 +10,14 @@ import pytest
 
 from assistant.testing.scripted_replies import (
     Plan,
+    ReceivedState,
     Then,
     answer,
     completion,
     error,
     guard_verdict,
 )
-from assistant.testing.scripted_upstream import (
-    ReceivedState,
-    ScriptedUpstream,
-    scripted_upstream,
-)
+from assistant.testing.scripted_upstream import ScriptedUpstream, scripted_upstream
 from guards.conversation import (
     BY_MODEL,
     BY_USER,
