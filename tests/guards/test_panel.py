@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -86,6 +86,22 @@ def test_i2_a_finding_outside_the_text_is_nonsense() -> None:
     beyond = found(Hazard.HATE, 0.1, Span(start=0, end=6))
     verdict = judge(ScriptedGuard(answer=lambda _: beyond))
     assert [u.reason for u in verdict.unscanned] == [Failure.NONSENSE]
+
+
+def test_i2_a_finding_of_no_known_hazard_is_not_a_verdict() -> None:
+    foreign = (Finding(hazard=cast("Hazard", "S99"), probability=0.9),)
+    verdict = judge(ScriptedGuard(answer=lambda _: foreign))
+    assert [u.reason for u in verdict.unscanned] == [Failure.UNKNOWN_CATEGORY]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_i2_a_guard_whose_own_work_is_cancelled_is_unscanned(alone: bool) -> None:
+    class Cancelled(ScriptedGuard):
+        async def judge(self, exchange: Exchange) -> Any:
+            raise asyncio.CancelledError
+
+    verdict = judge(Cancelled(name="bad"), *(() if alone else (ScriptedGuard(name="fine"),)))
+    assert [(u.guard, u.reason) for u in verdict.unscanned] == [("bad", Failure.ERROR)]
 
 
 def test_i2_nobody_seated_is_not_an_allow() -> None:
