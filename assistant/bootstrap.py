@@ -16,8 +16,8 @@ from assistant.engine.client import OpenAIEngine
 from assistant.engine.launcher import LocalEngine
 from assistant.engine.models import ModelStore
 from assistant.engine.pool import EnginePool, watched_pool
-from assistant.engine.programs import EngineProgram, llama_cpp, vllm
-from assistant.errors import CorralError, GuardStartError
+from assistant.engine.programs import PACKAGED_WINDOW, EngineProgram, llama_cpp, vllm
+from assistant.errors import CorralError, GuardStartError, SettingsError
 from assistant.memory.connection import connect
 from assistant.memory.embedded import EmbeddedValkey
 from assistant.memory.limits import MemoryLimits
@@ -34,9 +34,6 @@ from guards.upstream import Upstreams, open_upstreams
 from policies.bundle import Policy
 
 Progress = Callable[[str], None]
-
-EMBEDDED_WINDOW = 8192
-"""Tokens the packaged model holds; llama.cpp's server does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +159,6 @@ async def embed(settings: Settings, progress: Progress) -> AsyncIterator[Setting
                     "engine_urls": (AnyHttpUrl(engine.base_url),),
                     "engine_model": engine.model,
                     "engine_api_key": SecretStr(engine.api_key),
-                    "engine_window": settings.engine_window or EMBEDDED_WINDOW,
                 }
             )
         yield settings
@@ -192,9 +188,14 @@ def load_policy(settings: Settings) -> Policy:
 def _program(settings: Settings, progress: Progress) -> EngineProgram:
     models = ModelStore(settings.cache_dir / "models")
     name = settings.embedded_model
-    window = settings.engine_window or EMBEDDED_WINDOW
+    window = settings.engine_window
     if settings.embedded_engine == "vllm":
-        return vllm(models.pull(name), model=name, window=window)
+        weights = models.pull(name)
+        if weights.is_file():
+            raise SettingsError(
+                "CORRAL_EMBEDDED_MODEL: vLLM needs a whole Hugging Face repository, org/name"
+            )
+        return vllm(weights, model=name, window=window or None)
     shown = -1
 
     def report(done: int, total: int) -> None:
@@ -204,7 +205,8 @@ def _program(settings: Settings, progress: Progress) -> EngineProgram:
             shown = tenth
             progress(f"downloading {name}: {done >> 20} of {total >> 20} MB")
 
-    return llama_cpp(models.pull(name, report), model=name, window=window)
+    weights = models.pull(name, report)
+    return llama_cpp(weights, model=name, window=window or PACKAGED_WINDOW)
 
 
 def _engines(settings: Settings, upstreams: Upstreams) -> list[OpenAIEngine]:

@@ -19,6 +19,10 @@ INHERITED = frozenset(
 """All that an engine sees of our environment: where things lie, never a key or a token."""
 
 
+PACKAGED_WINDOW = 8192
+"""Tokens the packaged model was trained to hold."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineProgram:
     """How to run one engine.
@@ -46,7 +50,7 @@ class EngineProgram:
 
 
 def llama_cpp(
-    weights: Path, *, model: str, window: int = 8192, python: str = sys.executable
+    weights: Path, *, model: str, window: int = PACKAGED_WINDOW, python: str = sys.executable
 ) -> EngineProgram:
     """Our own llama.cpp server on a GGUF file; see :mod:`assistant.engine.llamacpp`.
 
