@@ -98,25 +98,28 @@ def _check_error(seen: Seen, delivery: Delivery) -> None:
 
 def _check_due(seen: Seen, delivery: Delivery) -> None:
     """Where nothing fails, every turn comes to the end that is due to it."""
-    text = delivery.turn.message.text
-    if not text.strip() or len(text) > 400:
+    message = delivery.turn.message
+    text, pictured = message.text, len(message.parts) > 1
+    if (not text.strip() and not pictured) or len(text) > 400:
         if not isinstance(delivery.error, InvalidTurnError):
             seen.broken("LIVE", "a turn was taken that is none", delivery)
         return
     if isinstance(delivery.error, SessionBusyError) or delivery.answered is not None:
         return
     due = [j.due(seen, delivery.caller.audience) for j in delivery.judged.values()]
-    # Nobody is seated for images, and no clause speaks of them.
-    pictured = any(len(m.parts) > 1 for m in (*delivery.history, delivery.turn.message))
+    # Nobody is seated for images, and no clause speaks of them. One in the past blocks while it
+    # is within the window.
     blocking = pictured or any(d is None or d.blocked for d in due)
-    cut = any(d is not None and d.kind == "rewrite" for d in due)
+    may_block = any(len(m.parts) > 1 for m in delivery.history)
+    # What is cut out of a reply may reach into what was shown, and that blocks.
+    may_block = may_block or any(d is not None and d.kind == "rewrite" for d in due)
     if delivery.error is not None:
         invalid = isinstance(delivery.error, EngineResponseError) and delivery.reply.calls
         large = isinstance(delivery.error, TurnTooLongError) and seen.scenario.window < 1000
         if not invalid and not large:
             seen.broken("LIVE", f"failed without a cause: {delivery.error}", delivery)
     elif delivery.blocked:
-        if not blocking and not cut:
+        if not blocking and not may_block:
             seen.broken("LIVE", "was blocked without a cause", delivery)
     elif blocking:
         seen.broken("I2", "was not blocked though something in it was", delivery)
