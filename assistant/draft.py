@@ -46,6 +46,8 @@ class Draft:
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._pump())
+        # Lets the request go out before our own work on the turn goes on.
+        await asyncio.sleep(0)
         return self
 
     async def __aexit__(

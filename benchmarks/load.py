@@ -3,6 +3,7 @@
 import asyncio
 import re
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -70,7 +71,7 @@ class _Client(asyncio.Protocol):
         self._done = self._loop.create_future()
         self._data.clear()
         self._first = 0.0
-        self._sent = self._loop.time()
+        self._sent = time.perf_counter()
         self._transport.write(data)
         async with asyncio.timeout(30):
             return await self._done
@@ -79,9 +80,9 @@ class _Client(asyncio.Protocol):
         buffer = self._data
         buffer += data
         if not self._first and _CONTENT.search(buffer):
-            self._first = self._loop.time()
+            self._first = time.perf_counter()
         if buffer.endswith(_TAIL) and self._done is not None:
-            now = self._loop.time()
+            now = time.perf_counter()
             if _END in buffer and self._first and b'"error"' not in buffer:
                 sample = Sample(first_text=self._first - self._sent, total=now - self._sent)
                 self._done.set_result(sample)
@@ -121,8 +122,8 @@ async def measure(
         finally:
             transport.close()
 
-    start = loop.time()
+    start = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for index in range(concurrency):
             group.create_task(worker(0.4 * index / concurrency))
-    return Measured(concurrency=concurrency, seconds=loop.time() - start, samples=samples)
+    return Measured(concurrency=concurrency, seconds=time.perf_counter() - start, samples=samples)

@@ -33,11 +33,12 @@ PROMPT = "Tell me something about the tides in the harbour of Lisbon, in a few s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One way of running Corral."""
+    """One way of running Corral; ``remembered`` says whether turns belong to sessions."""
 
     name: str
     command: tuple[str, ...]
     environment: dict[str, str]
+    remembered: bool = True
 
 
 def body(model: str, *, session: str | None) -> bytes:
@@ -125,10 +126,15 @@ def settings(upstream: str, data: str) -> list[Setting]:
             environment=guarded,
         ),
         Setting(name="no guards", command=unguarded, environment=common),
+        Setting(
+            name="no guards, no session", command=unguarded, environment=common, remembered=False
+        ),
     ]
 
 
-def level(url: str, upstream: str, concurrency: int, seconds: float, pid: int) -> dict[str, Any]:
+def level(
+    url: str, upstream: str, setting: Setting, concurrency: int, seconds: float, pid: int
+) -> dict[str, Any]:
     """Raw and Corral at one concurrency, in turn, so that both meet the same machine."""
     requests = max(10, int(concurrency * seconds / 0.46))
 
@@ -136,7 +142,8 @@ def level(url: str, upstream: str, concurrency: int, seconds: float, pid: int) -
         return body("scripted", session=None)
 
     def corral_body(number: int) -> bytes:
-        return body("corral", session=f"{concurrency}-{number}-{time.time_ns()}")
+        session = f"{concurrency}-{number}-{time.time_ns()}" if setting.remembered else None
+        return body("corral", session=session)
 
     def load(target: str, make: Any) -> dict[str, float]:
         return uvloop.run(
@@ -204,7 +211,7 @@ def main() -> None:
             environment = {**setting.environment, "CORRAL_PORT": str(port)}
             with running(setting.command, environment, f"{url}/readyz") as server:
                 rows = [
-                    level(url, upstream, n, options.seconds, server.pid)
+                    level(url, upstream, setting, n, options.seconds, server.pid)
                     for n in options.concurrency
                 ]
             show(setting.name, rows)

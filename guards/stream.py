@@ -56,7 +56,7 @@ class Pace:
             bounds the number of judgements a reply costs; the first and the last never wait.
     """
 
-    interval: float = 0.1
+    interval: float = 0.15
 
 
 class Buffer:
