@@ -7,9 +7,11 @@ runs pass through the same first two steps.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import jsonschema
+import orjson
 import referencing
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
@@ -62,15 +64,12 @@ class Toolbox:
         validators: dict[str, Validator] = {}
         for index, tool in enumerate(tools):
             try:
-                jsonschema.Draft202012Validator.check_schema(tool.parameters)
-            except SchemaError as error:
+                validator = _compiled(orjson.dumps(tool.parameters))
+            except (SchemaError, TypeError) as error:
                 raise ToolSchemaError(index) from error
             if tool.name in validators:
                 raise ToolSchemaError(index)
-            # An empty registry keeps a schema's $ref from fetching anything over the network.
-            validators[tool.name] = jsonschema.Draft202012Validator(
-                tool.parameters, registry=referencing.Registry()
-            )
+            validators[tool.name] = validator
         return cls(tools=tuple(tools), validators=validators)
 
 
@@ -97,6 +96,15 @@ class Broker:
         exchange = call_exchange(call, context)
         verdict = await self._panel.judge(exchange)
         return exchange, self._policy.decide(exchange, verdict, audience, locale)
+
+
+@lru_cache(maxsize=512)
+def _compiled(schema: bytes) -> Validator:
+    """The validator of a JSON schema; cached, as callers send the same tools with each turn."""
+    parsed = orjson.loads(schema)
+    jsonschema.Draft202012Validator.check_schema(parsed)
+    # An empty registry keeps a schema's $ref from fetching anything over the network.
+    return jsonschema.Draft202012Validator(parsed, registry=referencing.Registry())
 
 
 def call_exchange(call: ToolCall, context: tuple[Message, ...]) -> Exchange:
