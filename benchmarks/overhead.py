@@ -125,6 +125,7 @@ def settings(upstream: str, data: str) -> list[Setting]:
             command=(corral, "serve", "--workers", "2"),
             environment=guarded,
         ),
+        Setting(name="embedded guard", command=(corral, "serve"), environment=common),
         Setting(name="no guards", command=unguarded, environment=common),
         Setting(
             name="no guards, no session", command=unguarded, environment=common, remembered=False
