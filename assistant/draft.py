@@ -46,8 +46,13 @@ class Draft:
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._pump())
-        # Lets the request go out before our own work on the turn goes on.
-        await asyncio.sleep(0)
+        try:
+            # Lets the request go out before our own work on the turn goes on.
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            # A block that was not entered is not left either.
+            await self.abort()
+            raise
         return self
 
     async def __aexit__(
