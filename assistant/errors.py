@@ -3,7 +3,7 @@
 CorralError
 ├── InvalidTurnError            the caller can fix it; names the field
 │   └── TurnTooLongError        more tokens than the model's window holds
-├── SessionBusyError            another turn of this session is still running
+├── SessionBusyError            another turn of the session is still running
 ├── MemoryUnavailableError      Redis does not answer
 ├── LogUnavailableError         the decision log cannot be written
 ├── SettingsError               the operator can fix it; names the setting

@@ -105,7 +105,7 @@ def translate(error: Exception) -> ApiError:
             return ApiError(
                 409,
                 error.code,
-                "another turn of this session is still running; try again when it has ended",
+                "another turn of the session is still running; try again when it has ended",
                 "corral.session",
                 RETRY_SOON,
             )

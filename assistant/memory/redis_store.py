@@ -73,7 +73,7 @@ class RedisSessionStore:
                 case _:
                     raise MemoryUnavailableError("session memory answered something unknown")
             if left <= 0:
-                raise SessionBusyError("another message of this session is still being answered")
+                raise SessionBusyError("another message of the session is still being answered")
             await asyncio.sleep(min(left, pause * (0.5 + self._jitter())))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 

@@ -80,7 +80,7 @@ class InMemorySessionStore:
                     history=tuple(session.history),
                 )
             if now >= end:
-                raise SessionBusyError("another message of this session is still being answered")
+                raise SessionBusyError("another message of the session is still being answered")
             freed = session.freed
             try:
                 async with asyncio.timeout_at(min(end, session.held_until)):

@@ -11,7 +11,7 @@ import jinja2
 import llama_cpp
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from assistant.engine.llamacpp.library import start_library
+from assistant.engine.llamacpp.native import start_library
 
 Conversation = Sequence[Mapping[str, Any]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import llama_cpp
 
-from assistant.engine.llamacpp.library import start_library
+from assistant.engine.llamacpp.native import start_library
 
 SMALL = 256 << 20
 """Bytes up to which a file is unpacked; larger ones would not gain what their memory costs."""
