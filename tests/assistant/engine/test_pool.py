@@ -67,8 +67,8 @@ async def site() -> AsyncGenerator[Site, None]:
             OpenAIEngine(
                 upstreams.at(server.url),
                 model="scripted",
-                first_token_timeout=0.6,
-                token_timeout=0.2,
+                first_token_timeout=3.0,
+                token_timeout=1.0,
             )
             for server in servers
         ]
