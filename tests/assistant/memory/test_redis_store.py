@@ -29,7 +29,7 @@ from tests.assistant.memory.samples import (
     texts,
 )
 
-QUICK = replace(LIMITS, deadline=0.25)
+QUICK = replace(LIMITS, deadline=1.0)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_a_silent_server_is_given_up_in_time(
         start = time.monotonic()
         with pytest.raises(MemoryUnavailableError, match="does not answer"):
             await operation
-        assert time.monotonic() - start < 1.0
+        assert time.monotonic() - start < 10 * QUICK.deadline
 
 
 async def test_an_open_that_is_cancelled_leaves_no_lock(

@@ -227,7 +227,7 @@ class TestSeveralServers:
         ],
     )
     async def test_the_other_is_asked(self, site: Site, plan: Plan) -> None:
-        guard = site.guard(servers=2, timeout=0.6)
+        guard = site.guard(servers=2, timeout=2.0)
         order = guard._replicas.order(INPUT.text)
         first, second = sorted(site.servers, key=lambda s: s.url != order[0].name)
         first.respond = lambda _: plan
