@@ -1,15 +1,25 @@
 """Every setting, read once from the environment and frozen.
 
-Variables are named ``CORRAL_`` and the field in capitals; lists and maps are JSON.
+Variables are named ``CORRAL_`` and the field in capitals. Lists are separated by commas or JSON
+arrays; maps are JSON objects.
 """
 
 import ipaddress
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from assistant.errors import SettingsError
 
@@ -25,7 +35,32 @@ def _without_credentials(url: AnyHttpUrl) -> AnyHttpUrl:
     return url
 
 
+def _list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.strip().startswith("["):
+        return _json(value, "must be items separated by commas, or a JSON array")
+    return [item for part in value.split(",") if (item := part.strip())]
+
+
+def _map(value: object) -> object:
+    return _json(value, "must be a JSON object") if isinstance(value, str) else value
+
+
+def _json(text: str, otherwise: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        # From None: the original quotes the value, which may be a secret.
+        raise ValueError(otherwise) from None
+
+
 BaseUrl = Annotated[AnyHttpUrl, AfterValidator(_without_credentials)]
+BaseUrls = Annotated[tuple[BaseUrl, ...], NoDecode, BeforeValidator(_list)]
+GuardNames = Annotated[
+    tuple[Literal["embedded", "llama_guard"], ...], NoDecode, BeforeValidator(_list)
+]
+ApiKeys = Annotated[dict[SecretStr, str], NoDecode, BeforeValidator(_map)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -37,7 +72,7 @@ class Settings(BaseSettings):
     )
 
     # engine
-    engine_urls: tuple[BaseUrl, ...] = Field(
+    engine_urls: BaseUrls = Field(
         (), description="OpenAI-compatible base URLs of the model; none starts an embedded engine."
     )
     engine_model: str = Field(
@@ -57,10 +92,10 @@ class Settings(BaseSettings):
     token_timeout: Seconds = Field(15.0, description="Seconds between two tokens.")
 
     # guards
-    guards: tuple[Literal["embedded", "llama_guard"], ...] = Field(
+    guards: GuardNames = Field(
         ("embedded",), description="Guards that must all judge; an empty list blocks everything."
     )
-    guard_urls: tuple[BaseUrl, ...] = Field(
+    guard_urls: BaseUrls = Field(
         (), description="OpenAI-compatible base URLs that serve Llama Guard."
     )
     guard_model: str = Field("", description="Llama Guard's served name; empty takes the first.")
@@ -97,7 +132,7 @@ class Settings(BaseSettings):
     # HTTP
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on.")
-    api_keys: dict[SecretStr, str] = Field(
+    api_keys: ApiKeys = Field(
         default_factory=dict,
         description='Bearer keys and their tenant, {"key": "tenant"}; none serves loopback only.',
     )
@@ -122,13 +157,15 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if "llama_guard" in self.guards and not self.guard_urls:
-            raise ValueError("guards names llama_guard, so guard_urls must name its server")
+            raise ValueError(
+                "CORRAL_GUARDS names llama_guard, so CORRAL_GUARD_URLS must name its server"
+            )
         if not self.api_keys and not self.loopback:
             raise ValueError(
-                "host is not a loopback address, so api_keys must hold at least one key"
+                "CORRAL_HOST is not a loopback address, so CORRAL_API_KEYS must hold at least one"
             )
         if any(not key.get_secret_value() or not tenant for key, tenant in self.api_keys.items()):
-            raise ValueError("api_keys must not hold an empty key or tenant")
+            raise ValueError("CORRAL_API_KEYS must not hold an empty key or tenant")
         return self
 
     @property
@@ -156,8 +193,8 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type] # pydantic validates them
     except ValidationError as error:
-        lines = [
-            f"CORRAL_{'_'.join(str(p) for p in e['loc'][:1]).upper() or '*'}: {e['msg']}"
-            for e in error.errors(include_input=False, include_url=False)
-        ]
+        lines = []
+        for mistake in error.errors(include_input=False, include_url=False):
+            name = "".join(f"CORRAL_{str(part).upper()}: " for part in mistake["loc"][:1])
+            lines.append(name + mistake["msg"].removeprefix("Value error, "))
         raise SettingsError("\n".join(lines)) from None
