@@ -28,7 +28,7 @@ def test_an_address_that_is_not_ours_needs_keys(
     assert stage.run("serve", "--host", "0.0.0.0", "--json") == Exit.USAGE  # noqa: S104 - refused
     error = json.loads(capsys.readouterr().err)["error"]
     assert error["code"] == "settings_error"
-    assert "api_keys" in error["message"]
+    assert "CORRAL_API_KEYS" in error["message"]
 
 
 def test_a_port_that_is_taken_is_told(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
