@@ -100,7 +100,7 @@ class Draft:
             if self.completed is None:
                 raise EngineResponseError("the engine's answer broke off")
         # The reader of the buffer is who must learn of it: this task has nobody waiting on it.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - see above
             self.buffer.close(error)
         else:
             self.buffer.close()

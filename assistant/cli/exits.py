@@ -32,7 +32,7 @@ class Exit(IntEnum):
 class Failed(Exception):  # noqa: N818 - it reads as what happened: raise Failed("...")
     """A command cannot go on. ``message`` is one sentence, ``hint`` is what to do."""
 
-    def __init__(self, message: str, *, hint: str = "", code: str, exit: Exit) -> None:  # noqa: A002
+    def __init__(self, message: str, *, hint: str = "", code: str, exit: Exit) -> None:  # noqa: A002 - the field's own name
         super().__init__(message)
         self.hint = hint
         self.code = code
