@@ -148,7 +148,11 @@ async def test_failures_are_told_apart(
 ) -> None:
     server.respond = lambda _: plan
     with pytest.raises(expected) as caught:
-        await upstream.post_json("x", {"text": "secret"}, timeout=0.2)
+        # Only what hangs may meet its deadline: a busy machine must not turn one failure into
+        # another.
+        await upstream.post_json(
+            "x", {"text": "secret"}, timeout=0.2 if expected is TimedOutError else 30
+        )
     assert type(caught.value) is expected
     chain: BaseException | None = caught.value
     while chain is not None:
@@ -234,7 +238,7 @@ async def test_server_that_never_closes_after_done(
 ) -> None:
     server.respond = lambda _: events([(0.0, b"data: 1\n\n" + DONE)], complete=False)
     assert await payloads(upstream) == [b"1"]
-    await asyncio.wait_for(server.received[0].ended.wait(), 2)
+    await asyncio.wait_for(server.received[0].ended.wait(), 20)
 
 
 async def test_cancelling_a_call_closes_its_connection(
@@ -252,7 +256,7 @@ async def test_cancelling_a_call_closes_its_connection(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(server.received[0].ended.wait(), 2)
+    await asyncio.wait_for(server.received[0].ended.wait(), 20)
     assert server.received[0].state is ReceivedState.ABORTED
 
 

@@ -360,14 +360,14 @@ async def test_first_token_deadline(upstreams: Upstreams, server: ScriptedUpstre
     for reply in (Plan(writes=(), then=Then.HANG), events(comments, then=Then.HANG)):
         server.respond = lambda _, reply=reply: reply  # type: ignore[misc] # mypy infers no default
         with pytest.raises(EngineTimeoutError):
-            await collect(engine_at(upstreams, server, first_token_timeout=0.05))
-        await asyncio.wait_for(server.received[-1].ended.wait(), 2)
+            await collect(engine_at(upstreams, server, first_token_timeout=0.5))
+        await asyncio.wait_for(server.received[-1].ended.wait(), 20)
         assert server.received[-1].state is ReceivedState.ABORTED
 
 
 async def test_deadline_between_tokens(upstreams: Upstreams, server: ScriptedUpstream) -> None:
     server.respond = lambda _: events([(0.0, delta("a"))], then=Then.HANG, complete=False)
-    engine = engine_at(upstreams, server, token_timeout=0.05)
+    engine = engine_at(upstreams, server, token_timeout=0.3)
     async with aclosing(engine.stream(HELLO)) as events_:
         assert await anext(events_) == TextDelta(text="a")
         with pytest.raises(EngineTimeoutError):
@@ -378,12 +378,12 @@ async def test_a_slow_reader_is_not_a_slow_engine(
     upstreams: Upstreams, server: ScriptedUpstream
 ) -> None:
     server.respond = lambda _: events(
-        [(0.0, delta("a")), (0.2, delta("b")), (0.2, delta(finish="stop") + DONE)]
+        [(0.0, delta("a")), (0.6, delta("b")), (0.6, delta(finish="stop") + DONE)]
     )
-    engine = engine_at(upstreams, server, token_timeout=0.15)
+    engine = engine_at(upstreams, server, token_timeout=0.5)
     async with aclosing(engine.stream(HELLO)) as events_:
         await anext(events_)
-        await asyncio.sleep(0.3)  # the very thing under test is time passing in the reader
+        await asyncio.sleep(0.9)  # the very thing under test is time passing in the reader
         assert await anext(events_) == TextDelta(text="b")
 
 
@@ -392,7 +392,7 @@ async def test_closing_aborts_the_request(upstreams: Upstreams, server: Scripted
     async with aclosing(engine_at(upstreams, server).stream(HELLO)) as events_:
         await anext(events_)
         assert server.received[0].state is ReceivedState.ANSWERING
-    await asyncio.wait_for(server.received[0].ended.wait(), 2)
+    await asyncio.wait_for(server.received[0].ended.wait(), 20)
     assert server.received[0].state is ReceivedState.ABORTED
 
 
@@ -411,7 +411,7 @@ async def test_cancelling_before_the_first_token_aborts_the_request(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(server.received[0].ended.wait(), 2)
+    await asyncio.wait_for(server.received[0].ended.wait(), 20)
     assert server.received[0].state is ReceivedState.ABORTED
 
 

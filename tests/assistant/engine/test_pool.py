@@ -206,7 +206,7 @@ async def test_closing_aborts_upstream(site: Site) -> None:
     request = CompletionRequest(messages=MESSAGES, affinity="s")
     async with aclosing(site.pool.stream(request)) as stream_:
         await anext(stream_)
-    await asyncio.wait_for(first.received[0].ended.wait(), 2)
+    await asyncio.wait_for(first.received[0].ended.wait(), 20)
     assert first.received[0].state is ReceivedState.ABORTED
 
 

@@ -156,9 +156,9 @@ async def test_a_lease_that_ran_out_is_good_while_nobody_came(
 async def test_renewing_takes_a_lock_back_that_ran_out(
     make_store: MakeStore, key: SessionKey
 ) -> None:
-    store = make_store(replace(LIMITS, lock_ttl=0.3, wait=0.0))
+    store = make_store(replace(LIMITS, lock_ttl=1.0, wait=0.0))
     lease = (await opened(store, key, "t1")).lease
-    await asyncio.sleep(0.35)
+    await asyncio.sleep(1.05)
     await store.renew(lease)
     with pytest.raises(SessionBusyError):
         await store.open(key, "t2")

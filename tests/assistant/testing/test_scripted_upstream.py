@@ -48,7 +48,7 @@ async def test_leaving_early_is_recorded() -> None:
         await writer.wait_closed()
         while not server.received:  # noqa: ASYNC110 - nothing tells of a request's arrival
             await asyncio.sleep(0)
-        await asyncio.wait_for(server.received[0].ended.wait(), 2)
+        await asyncio.wait_for(server.received[0].ended.wait(), 20)
         assert server.received[0].state is ReceivedState.ABORTED
 
 

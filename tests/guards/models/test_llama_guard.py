@@ -330,7 +330,7 @@ async def test_cancelling_closes_the_call(site: Site) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(site.server.received[0].ended.wait(), 2)
+    await asyncio.wait_for(site.server.received[0].ended.wait(), 20)
     assert site.server.received[0].state is ReceivedState.ABORTED
 
 
