@@ -1,5 +1,6 @@
 """What a guard answers: a verdict, or the admission that it could not judge."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,22 +15,32 @@ class Span:
     end: int
 
 
+_LABEL = re.compile(r"[A-Z][A-Z0-9_-]{0,47}", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One hazard with its calibrated probability in ``[0, 1]``.
 
-    ``custom`` names a category of the operator's own that the guard reported under ``hazard``.
+    Attributes:
+        span: where in the judged text, from guards that locate what they find.
+        custom: a category of the operator's own that the guard reported under ``hazard``.
+        label: what exactly was found within the hazard, as a short code such as ``EMAIL`` or
+            ``CWE-89``; never anything that was judged.
     """
 
     hazard: Hazard
     probability: float
     span: Span | None = None
     custom: str | None = None
+    label: str | None = None
 
     def __post_init__(self) -> None:
         # NaN compares false both ways, so this is also the check that it is a number at all.
         if not 0.0 <= self.probability <= 1.0:
             raise ValueError("probability must be within [0, 1]")
+        if self.label is not None and not _LABEL.fullmatch(self.label):
+            raise ValueError("label must be a short code in capitals, digits, _ and -")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

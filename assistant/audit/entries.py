@@ -105,8 +105,8 @@ class EntryBodies:
 def judgement_body(judgement: Judgement) -> dict[str, Any]:
     """One guard's answer as it is logged.
 
-    Plain findings are ``scores`` by hazard; ``located`` are those with a span or a category of
-    the operator's own: ``[hazard, probability, start, end, custom]``.
+    Plain findings are ``scores`` by hazard; ``located`` are those with a span, a label or a
+    category of the operator's own: ``[hazard, probability, start, end, custom, label]``.
     """
     body: dict[str, Any] = {
         "guard": judgement.guard,
@@ -121,18 +121,24 @@ def judgement_body(judgement: Judgement) -> dict[str, Any]:
             located: list[list[Any]] = []
             for finding in findings:
                 probability = float(finding.probability)
-                if finding.span is None and finding.custom is None and finding.hazard not in scores:
+                if _plain(finding) and finding.hazard not in scores:
                     scores[finding.hazard.value] = probability
                 else:
                     span = finding.span
                     ends = (span.start, span.end) if span else (None, None)
-                    located.append([finding.hazard, probability, *ends, finding.custom])
+                    located.append(
+                        [finding.hazard, probability, *ends, finding.custom, finding.label]
+                    )
             body["scores"] = scores
             if judgement.score is not None:
                 body["score"] = float(judgement.score)
             if located:
                 body["located"] = located
             return body
+
+
+def _plain(finding: Finding) -> bool:
+    return finding.span is None and finding.custom is None and finding.label is None
 
 
 def verdict_of(body: Mapping[str, Any]) -> PanelVerdict:
@@ -169,8 +175,9 @@ def _judgement(body: Mapping[str, Any]) -> Judgement:
             probability=probability,
             span=None if start is None else Span(start=start, end=end),
             custom=custom,
+            label=label,
         )
-        for hazard, probability, start, end, custom in body.get("located", ())
+        for hazard, probability, start, end, custom, label in body.get("located", ())
     ]
     return Verdict(
         guard=body["guard"],

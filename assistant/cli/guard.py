@@ -90,7 +90,8 @@ def _print(decision: Decision, terminal: Terminal) -> None:
             continue
         for finding in sorted(judgement.findings, key=lambda f: -f.probability):
             span = f"  characters {finding.span.start}-{finding.span.end}" if finding.span else ""
-            terminal.line(f"  {finding.hazard:24} {finding.probability:.3f}{span}")
+            label = f"  {finding.label}" if finding.label else ""
+            terminal.line(f"  {finding.hazard:24} {finding.probability:.3f}{label}{span}")
         if not judgement.findings:
             terminal.line("  nothing found", "dim")
     name = decision_name(decision)
@@ -147,6 +148,7 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
                 "hazard": str(finding.hazard),
                 "probability": round(finding.probability, 6),
                 "span": [finding.span.start, finding.span.end] if finding.span else None,
+                "label": finding.label,
             }
             for finding in judgement.findings
         ]

@@ -46,7 +46,12 @@ VERDICT = PanelVerdict(
             revision="r1",
             findings=(
                 Finding(hazard=Hazard.HATE, probability=0.1234567890123456),
-                Finding(hazard=Hazard.PERSONAL_DATA, probability=0.9, span=Span(start=3, end=9)),
+                Finding(
+                    hazard=Hazard.PERSONAL_DATA,
+                    probability=0.9,
+                    span=Span(start=3, end=9),
+                    label="PHONE",
+                ),
                 Finding(hazard=Hazard.PERSONAL_DATA, probability=0.8, span=Span(start=13, end=21)),
                 Finding(hazard=Hazard.OFF_TOPIC, probability=1.0, custom="pricing"),
             ),
@@ -94,9 +99,9 @@ def test_a_decision_says_what_it_rests_on() -> None:
             "scores": {"hate": 0.1234567890123456},
             "score": 0.25,
             "located": [
-                ["personal_data", 0.9, 3, 9, None],
-                ["personal_data", 0.8, 13, 21, None],
-                ["off_topic", 1.0, None, None, "pricing"],
+                ["personal_data", 0.9, 3, 9, None, "PHONE"],
+                ["personal_data", 0.8, 13, 21, None, None],
+                ["off_topic", 1.0, None, None, "pricing", None],
             ],
         },
         {
@@ -124,6 +129,7 @@ def test_a_verdict_comes_back_exactly() -> None:
             probability=st.floats(0, 1),
             span=st.none() | st.just(Span(start=1, end=4)),
             custom=st.none() | st.sampled_from(["a", "b"]),
+            label=st.none() | st.sampled_from(["EMAIL", "CWE-89"]),
         ),
         max_size=8,
     )
