@@ -10,7 +10,7 @@ from assistant.turn import Turn
 from assistant.vetted import Vetted, digests
 from guards.conversation import Exchange, ImagePart, Message, Role, Subject, TextPart
 from guards.panel import Panel
-from guards.redaction import redact
+from guards.redaction import Cut, redact
 from plugins.broker import call_exchange
 from policies.bundle import Policy
 from policies.decision import Allow, Blocking, Decision, Escalate, Refuse, Rewrite, Steer, Support
@@ -164,7 +164,7 @@ def _combine(
 
 def redacted(message: Message, decision: Rewrite) -> Message:
     """``message`` with the decision's spans of its text replaced; images stay."""
-    text = redact(message.text, decision.spans, decision.replacement)
+    text = redact(message.text, cuts(decision))
     images = (part for part in message.parts if isinstance(part, ImagePart))
     return Message(
         id=message.id,
@@ -174,3 +174,8 @@ def redacted(message: Message, decision: Rewrite) -> Message:
         tool_calls=message.tool_calls,
         tool_call_id=message.tool_call_id,
     )
+
+
+def cuts(decision: Rewrite) -> tuple[Cut, ...]:
+    """What ``decision`` takes out of the text, and what stands there instead."""
+    return tuple(Cut(span=span, replacement=decision.replacement) for span in decision.spans)

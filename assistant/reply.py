@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from assistant.admission import cuts
 from assistant.audit.record import Record
 from assistant.clock import Ids
 from assistant.draft import Draft
@@ -110,7 +111,7 @@ class ReplyGate:
             turn = course.turn
             decision = self._policy.decide(exchange, verdict, turn.audience, turn.locale)
             course.record.decided(exchange, decision)
-            return self._ruling(decision, turn.locale)
+            return self._ruling(decision, turn.locale, None if whole else verdict.hold)
 
         async with aclosing(released(draft.buffer, judge, self._pace)) as pieces:
             async for piece in pieces:
@@ -176,17 +177,13 @@ class ReplyGate:
         course.emit(event(decision=decision, text=decision.text))
         return blocked_outcome(decision, past[-1], _reply(reply_id, draft.buffer.text))
 
-    def _ruling(self, decision: Decision, locale: str) -> Ruling[Blocking]:
+    def _ruling(self, decision: Decision, locale: str, hold: int | None) -> Ruling[Blocking]:
         if isinstance(decision, Allow):
-            return Release()
+            return Release(upto=hold)
         if isinstance(decision, Rewrite):
-            return Redact(
-                spans=decision.spans,
-                replacement=decision.replacement,
-                otherwise=self._refusal(decision, locale),
-            )
+            return Redact(cuts=cuts(decision), otherwise=self._refusal(decision, locale), upto=hold)
         blocking = self._blocking(decision, locale)
-        return Release() if blocking is None else Halt(value=blocking)
+        return Release(upto=hold) if blocking is None else Halt(value=blocking)
 
     def _blocking(self, decision: Decision, locale: str) -> Blocking | None:
         """What stops a reply or a call: both are finished, so they cannot be steered or cut."""

@@ -42,6 +42,12 @@ class PanelVerdict:
         """Whether every guard of the panel gave a verdict, and there was at least one."""
         return bool(self.judgements) and not self.unscanned
 
+    @property
+    def hold(self) -> int | None:
+        """The earliest place from which on any guard wants a growing text held back."""
+        holds = [j.hold for j in self.judgements if isinstance(j, Verdict) and j.hold is not None]
+        return min(holds, default=None)
+
     def probability(self, hazard: Hazard) -> float:
         """Highest probability found for ``hazard``; 0.0 when no guard reported it."""
         return max((f.probability for f in self.findings if f.hazard is hazard), default=0.0)
@@ -148,12 +154,14 @@ async def judge_within(seat: Seat, exchange: Exchange) -> Judgement:
 
 
 def _check(judgement: Judgement, exchange: Exchange) -> None:
-    """Refuse what is no judgement, and findings outside the judged text."""
+    """Refuse what is no judgement, and findings or holds outside the judged text."""
     if isinstance(judgement, Unscanned):
         return
     if not isinstance(judgement, Verdict):
         # The types rule this out; a guard from elsewhere may not have been type-checked.
         raise GuardNonsenseError("guard returned no verdict")
+    if judgement.hold is not None and not 0 <= judgement.hold <= len(exchange.text):
+        raise GuardNonsenseError("the place to hold from lies outside the judged text")
     for finding in judgement.findings:
         if not isinstance(finding.hazard, Hazard):
             raise UnknownHazardError("guard named a hazard that is none")

@@ -11,28 +11,33 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, assert_never
 
-from guards.redaction import redact
-from guards.verdict import Span
+from guards.redaction import Cut, redact
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """All of the judged text may be shown."""
+    """The judged text may be shown: all of it, or up to the offset ``upto``.
+
+    What follows ``upto`` is held back until a later judgement; the judgement of the whole reply
+    holds nothing back.
+    """
+
+    upto: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redact(Generic[T]):
-    """The judged text may be shown with ``spans`` replaced.
+    """The judged text, up to ``upto`` as in :class:`Release`, may be shown with ``cuts`` made.
 
     ``otherwise`` is what the stream halts with when a span reaches into text that has been
     shown already and can no longer be taken back.
     """
 
-    spans: tuple[Span, ...]
-    replacement: str
+    cuts: tuple[Cut, ...]
     otherwise: T
+    upto: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,39 +139,39 @@ async def released(
     shown = _Shown()
     judged = 0
     next_start = loop.time()
-    pending: list[tuple[str, asyncio.Task[Ruling[T]]]] = []
+    pending: list[tuple[str, bool, asyncio.Task[Ruling[T]]]] = []
 
     def begin() -> None:
         text, whole = buffer.text, buffer.whole
-        pending.append((text, loop.create_task(_ruling(judge, text, whole))))
+        pending.append((text, whole, loop.create_task(_ruling(judge, text, whole))))
 
     try:
         while True:
             await buffer.beyond(judged)
             if next_start > loop.time():
                 await asyncio.wait((buffer.ended,), timeout=next_start - loop.time())
-            if buffer.length == judged:
+            if buffer.length == judged and shown.upto == judged:
                 return
             next_start = loop.time() + pace.interval
             pending.clear()
             begin()
-            text, task = pending[0]
+            text, _, task = pending[0]
             if not buffer.closed:
                 await asyncio.wait((task, buffer.ended), return_when=asyncio.FIRST_COMPLETED)
                 if not task.done() and buffer.whole and buffer.length > len(text):
                     begin()
-            for text, task in pending:
-                outcome = shown.apply(text, await task)
+            for text, whole, task in pending:
+                outcome = shown.apply(text, await task, whole)
                 judged = len(text)
                 if outcome:
                     yield outcome
                 if isinstance(outcome, Halt):
                     return
     finally:
-        for _, task in pending:
+        for *_, task in pending:
             task.cancel()
         if pending:
-            await asyncio.gather(*(task for _, task in pending), return_exceptions=True)
+            await asyncio.gather(*(task for *_, task in pending), return_exceptions=True)
 
 
 async def _ruling(judge: Judge[T], text: str, whole: bool) -> Ruling[T]:
@@ -177,26 +182,37 @@ class _Shown:
     """What has been shown of a reply, in offsets of the original text."""
 
     def __init__(self) -> None:
-        self._upto = 0
-        self._replaced: list[Span] = []
+        self.upto = 0
+        self._cuts: list[Cut] = []
 
-    def apply(self, text: str, ruling: Ruling[T]) -> str | Halt[T]:
+    def apply(self, text: str, ruling: Ruling[T], whole: bool) -> str | Halt[T]:
         """The new text to show under ``ruling``, or the halt it comes to."""
         match ruling:
             case Release():
-                piece = text[self._upto :]
+                end = self._end(text, ruling.upto, whole)
+                piece = text[self.upto : end]
             case Redact():
-                new = [span for span in ruling.spans if not self._hidden(span)]
-                if any(span.start < self._upto for span in new):
+                new = [cut for cut in ruling.cuts if not self._made(cut)]
+                if any(cut.span.start < self.upto for cut in new):
                     return Halt(value=ruling.otherwise)
-                self._replaced += new
-                piece = redact(text, new, ruling.replacement, start=self._upto)
+                end = self._end(text, ruling.upto, whole)
+                # A cut that is not complete before the end is made when it is.
+                beyond = [c.span.start for c in new if min(c.span.end, len(text)) > end]
+                end = min(beyond, default=end)
+                new = [cut for cut in new if cut.span.start < end]
+                self._cuts += new
+                piece = redact(text[:end], new, start=self.upto)
             case Halt():
                 return ruling
             case _:
                 assert_never(ruling)
-        self._upto = len(text)
+        self.upto = end
         return piece
 
-    def _hidden(self, span: Span) -> bool:
-        return any(r.start <= span.start and span.end <= r.end for r in self._replaced)
+    def _end(self, text: str, upto: int | None, whole: bool) -> int:
+        """How far ``text`` may be shown: what is shown already stays, a whole text is shown."""
+        return len(text) if whole or upto is None else min(max(upto, self.upto), len(text))
+
+    def _made(self, cut: Cut) -> bool:
+        span = cut.span
+        return any(c.span.start <= span.start and span.end <= c.span.end for c in self._cuts)

@@ -55,6 +55,9 @@ class Verdict:
         score: probability that the exchange is unsafe at all, from guards that say so. A guard
             may name no category when it leans to safe, so this is what is recorded for
             calibration; decisions go by the findings.
+        hold: offset into the judged text from which on more text could still turn it into
+            something to find (half an e-mail address). While a reply grows, text from there on
+            is not shown until it has been judged again; ``None`` holds nothing back.
     """
 
     guard: str
@@ -62,6 +65,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     elapsed: float
     score: float | None = None
+    hold: int | None = None
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0.0 <= self.score <= 1.0:

@@ -162,3 +162,19 @@ def test_findings_are_those_of_verdicts() -> None:
     verdict = judge(ScriptedGuard(answer=lambda _: found(Hazard.HATE, 0.4)))
     assert isinstance(verdict.judgements[0], Verdict)
     assert [f.hazard for f in verdict.findings] == [Hazard.HATE]
+
+
+@pytest.mark.parametrize("hold", [-1, 6])
+def test_i2_holding_from_outside_the_text_is_nonsense(hold: int) -> None:
+    answer = Verdict(guard="g", revision="1", findings=(), elapsed=0.0, hold=hold)
+    verdict = judge(ScriptedGuard(answer=lambda _: answer))
+    assert [u.reason for u in verdict.unscanned] == [Failure.NONSENSE]
+
+
+def test_text_is_held_from_the_earliest_place_any_guard_names() -> None:
+    verdicts = [
+        Verdict(guard=f"g{hold}", revision="1", findings=(), elapsed=0, hold=hold)
+        for hold in (4, 2, None)
+    ]
+    merged = PanelVerdict(subject=Subject.REPLY, judgements=tuple(verdicts), elapsed=0)
+    assert merged.hold == 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.testing.virtual_time import run_virtual
+from guards.redaction import Cut
 from guards.stream import Buffer, Halt, Judge, Pace, Redact, Release, Ruling, released
 from guards.verdict import Span
 
@@ -196,7 +198,8 @@ def secret(text: str) -> Ruling[str]:
     at = text.find("SECRET")
     if at < 0:
         return Release()
-    return Redact(spans=(Span(start=at, end=at + 6),), replacement="[x]", otherwise="late")
+    cut = Cut(span=Span(start=at, end=at + 6), replacement="[x]")
+    return Redact(cuts=(cut,), otherwise="late")
 
 
 def test_a_redacted_span_is_replaced_once_and_the_rest_flows() -> None:
@@ -222,3 +225,51 @@ def test_whatever_the_timing_the_text_is_whole(
     out = run_virtual(stream(judge, tokens, gap=gap, pace=Pace(interval=interval)))
     assert shown(out) == "".join(tokens)
     assert judge.running == 0
+
+
+def before_the_at(text: str) -> Ruling[str]:
+    """Holds the last word back and cuts every word with an @, as a guard for e-mail would."""
+    found = re.finditer(r"\S*@\S*", text)
+    cuts = tuple(Cut(span=Span(start=m.start(), end=m.end()), replacement="#") for m in found)
+    upto = text.rfind(" ") + 1
+    return Redact(cuts=cuts, otherwise="late", upto=upto) if cuts else Release(upto=upto)
+
+
+@given(
+    st.lists(st.sampled_from(["ann", "@", "b", " ", "x ", " y@"]), min_size=1, max_size=12),
+    st.sampled_from([0.0, 0.004, 0.03]),
+)
+def test_i3_what_is_held_back_is_shown_only_as_the_judgement_of_more_text_has_it(
+    tokens: list[str], delay: float
+) -> None:
+    judge = Recorder(delay, before_the_at)
+    out = run_virtual(stream(judge, tokens))
+    text = "".join(tokens)
+    assert shown(out) == re.sub(r"\S*@\S*", "#", text)
+    assert judge.seen[-1][1] == text
+
+
+def test_a_reply_that_ends_in_held_text_is_judged_once_more_as_a_whole() -> None:
+    judge = Recorder(0.04, lambda _: Release(upto=3))
+    out = run_virtual(stream(judge, ["abcdef", ""], gap=0.02))
+    assert [piece for _, piece in out] == ["abc", "def"]
+    assert [(text, whole) for _, text, whole in judge.seen] == [
+        ("abcdef", False),
+        ("abcdef", True),
+    ]
+
+
+def test_holding_back_takes_nothing_back_that_was_shown() -> None:
+    offsets = iter([4, 2, 6, 8])
+    judge = Recorder(0.0, lambda text: Release(upto=min(next(offsets), len(text))))
+    out = run_virtual(stream(judge, ["abcd", "ef", "gh"], gap=0.02))
+    assert shown(out) == "abcdefgh"
+
+
+def test_a_cut_that_reaches_into_held_text_waits_for_it() -> None:
+    def rule(text: str) -> Ruling[str]:
+        cut = Cut(span=Span(start=2, end=len(text)), replacement="#")
+        return Redact(cuts=(cut,), otherwise="late", upto=3)
+
+    out = run_virtual(stream(Recorder(0.0, rule), ["abcd", "ef"], gap=0.02))
+    assert [piece for _, piece in out] == ["ab", "#"]

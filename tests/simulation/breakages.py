@@ -88,7 +88,7 @@ async def last_unjudged(
     return Release() if whole else await judge(text, whole)
 
 
-def uncut(text: str, _spans: Any, _replacement: str, *, start: int = 0) -> str:
+def uncut(text: str, _cuts: Any, *, start: int = 0) -> str:
     return text[start:]
 
 
