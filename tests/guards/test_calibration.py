@@ -114,5 +114,5 @@ def test_a_mistake_is_named_with_file_and_field(
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationError, match="none.json: cannot be read"):
+    with pytest.raises(CalibrationError, match=r"none\.json: cannot be read"):
         Calibration.load(tmp_path / "none.json")
