@@ -14,7 +14,7 @@ from guards.conversation import Exchange, Subject
 from guards.hazards import Hazard
 from guards.language import language_of
 from guards.panel import Seat, judge_within
-from guards.verdict import Finding, Judgement, Unscanned
+from guards.verdict import Finding, Judgement, Unscanned, Verdict
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -129,7 +129,7 @@ class Cascade:
     async def judge(self, exchange: Exchange) -> Judgement:
         """See :class:`~guards.guard.Guard`."""
         start = self._clock()
-        judgement, kept = await self._judged(exchange)
+        judgement, first = await self._judged(exchange)
         elapsed = self._clock() - start
         name, revision = self._name, self.revision
         if isinstance(judgement, Unscanned):
@@ -139,21 +139,30 @@ class Cascade:
             guard=name,
             revision=revision,
             elapsed=elapsed,
-            findings=(*judgement.findings, *kept),
+            findings=(*judgement.findings, *self._kept(first)),
+            hold=judgement.hold if first is None else _earlier(judgement.hold, first.hold),
         )
 
-    async def _judged(self, exchange: Exchange) -> tuple[Judgement, tuple[Finding, ...]]:
-        """The judgement that counts, and the first guard's findings that stand beside it."""
+    async def _judged(self, exchange: Exchange) -> tuple[Judgement, Verdict | None]:
+        """The judgement that counts, and the first guard's verdict where it stands beside it."""
         first = await judge_within(self._first, exchange)
         if isinstance(first, Unscanned):
             if self._first.guard.hazards <= self._second.guard.hazards:
-                return await judge_within(self._second, exchange), ()
-            return first, ()
+                return await judge_within(self._second, exchange), None
+            return first, None
         highest = max(
             (f.probability for f in first.findings if f.hazard in self._shared), default=0.0
         )
         band = self._bands.of(exchange.text)
         if not band.low <= highest < band.high:
-            return first, ()
-        kept = tuple(f for f in first.findings if f.hazard not in self._shared)
-        return await judge_within(self._second, exchange), kept
+            return first, None
+        return await judge_within(self._second, exchange), first
+
+    def _kept(self, first: Verdict | None) -> tuple[Finding, ...]:
+        """What the second guard could not have found."""
+        findings = () if first is None else first.findings
+        return tuple(f for f in findings if f.hazard not in self._shared)
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return min((hold for hold in (one, other) if hold is not None), default=None)

@@ -52,6 +52,18 @@ async def test_what_the_second_cannot_know_stays_as_the_first_said() -> None:
     assert await verdict(both) == {Hazard.VIOLENT_CRIMES: 0.9, Hazard.JAILBREAK: 0.6}
 
 
+async def test_either_guard_may_hold_text_back() -> None:
+    def holding(hold: int | None) -> Verdict:
+        findings = (Finding(hazard=Hazard.HATE, probability=0.5),)
+        return Verdict(guard="g", revision="r", findings=findings, elapsed=0.0, hold=hold)
+
+    for first, second, expected in ((3, None, 3), (None, 2, 2), (3, 2, 2), (None, None, None)):
+        both = cascade(guard("cheap", holding(first)), guard("strong", holding(second)))
+        judgement = await both.judge(HELLO)
+        assert isinstance(judgement, Verdict)
+        assert judgement.hold == expected
+
+
 async def test_a_hazard_only_the_first_knows_asks_nobody() -> None:
     second = guard("strong", (), hazards=frozenset({Hazard.HATE}))
     both = cascade(guard("cheap", found(jailbreak=0.5)), second)
