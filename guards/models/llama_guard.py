@@ -1,37 +1,24 @@
 """Llama Guard 3 and 4 behind an OpenAI-compatible server."""
 
-import asyncio
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
-
-from guards.conversation import Exchange, ImagePart, Subject
+from guards.conversation import Exchange, Subject
 from guards.guard import GuardNonsenseError
 from guards.hazards import MLCOMMONS, Hazard, from_mlcommons, mlcommons_code
 from guards.models.llama_guard_answer import Answer, read_answer
-from guards.models.llama_guard_prompt import (
-    MAX_SEGMENTS,
-    PROMPT_VERSION,
-    conversation,
-    judged_text,
-    segments,
-    wire,
+from guards.models.served_guard import (
+    WITHOUT_IMAGES,
+    Category,
+    Opinion,
+    ServedGuard,
+    images_of,
+    logprobs_wanted,
 )
-from guards.refusal import (
-    OverloadedError,
-    RejectedError,
-    RejectionKind,
-    TimedOutError,
-    UpstreamError,
-)
-from guards.replicas import Replica, Replicas
-from guards.served import served_models
+from guards.models.transcript import conversation, in_parts
 from guards.upstream import Upstream
-from guards.verdict import Failure, Finding, Judgement, Unscanned, Verdict
 
 MAX_TOKENS = 64
 """Room for ``unsafe`` and every category there is; an answer cut off is no answer."""
@@ -53,7 +40,6 @@ _TITLES = (
     "Code Interpreter Abuse.",
 )
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]{0,15}", re.ASCII)
-_WITHOUT_IMAGES = frozenset(Subject) - {Subject.IMAGE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +67,15 @@ class CustomCategory:
             raise ValueError("code must not be one of S1 to S14")
 
 
-class LlamaGuard:
-    """A :class:`~guards.guard.Guard` that asks a served Llama Guard.
+class LlamaGuard(ServedGuard):
+    """Llama Guard, which names categories of S1 to S14 where a text is unsafe.
 
-    One call judges one exchange; a judged text over half of ``max_bytes`` is judged in
-    overlapping segments. A finding's probability is P(unsafe) of the verdict token, the same for
-    each category named; :attr:`Verdict.score` has it also when the answer is safe. Without
-    logprobs it is 1.0 or 0.0, and the verdict's revision ends in ``/text-only``.
+    A finding's probability is P(unsafe) of the verdict token, the same for each category named;
+    :attr:`Verdict.score` has it also when the answer is safe. A model that leans to safe names no
+    category, and a threshold below one half would never be reached: from ``name_above`` on it is
+    asked once more, its answer held to ``unsafe`` and categories, so that the score counts for
+    them. A server that cannot hold an answer to a pattern (``structured_outputs`` of vLLM) says
+    ``safe`` again, which is then a failure: for such a server ``name_above`` must be 1.0.
 
     A server must render the model's own chat template. One that takes a last message by the
     assistant for the beginning of its own answer must be told not to (llama.cpp's server:
@@ -99,13 +87,14 @@ class LlamaGuard:
         clock: seconds, monotonic; the event loop's own.
         model: served name; empty takes the first the server lists.
         name: as in policies and the decision log.
-        timeout: seconds for one judgement over all servers tried.
+        timeout: seconds for one judgement over all servers and questions.
         max_bytes: UTF-8 bytes shown at most, half of it context. The default suits a window of
             8192 tokens in any language.
         top_logprobs: alternatives asked for; 0 asks for no logprobs at all. Five hold all of the
             verdict's probability and are what the strictest servers allow.
         custom: categories of the operator's own.
         excluded: hazards of S1 to S14 the model should not look for.
+        name_above: score from which a safe answer is asked for its categories; 1.0 never asks.
     """
 
     def __init__(
@@ -121,27 +110,38 @@ class LlamaGuard:
         top_logprobs: int = 5,
         custom: Sequence[CustomCategory] = (),
         excluded: frozenset[Hazard] = frozenset(),
+        name_above: float = 0.1,
     ) -> None:
-        if not 0 <= top_logprobs <= 20:
-            raise ValueError("top_logprobs must be within 0 and 20")
-        if max_bytes < 256:
-            raise ValueError("max_bytes must be at least 256")
         if not excluded <= frozenset(MLCOMMONS):
             raise ValueError("excluded may only hold hazards of S1 to S14")
-        self._clock = clock
-        self._replicas = Replicas({u.url: u for u in upstreams}, clock=clock)
+        if not 0.0 <= name_above <= 1.0:
+            raise ValueError("name_above must be within 0 and 1")
         self._generation = generation
-        self._model = model
-        self._name = name
-        self._timeout = timeout
-        self._budget = max_bytes // 2
         self._custom = {category.code: category for category in custom}
         self._excluded = excluded
+        self._name_above = name_above
         # Of generation 3 only the 8B knows S14; if it says so, that counts.
         known = MLCOMMONS if generation == "4" else MLCOMMONS[:13]
-        self._hazards = frozenset(known) - excluded | {c.hazard for c in custom}
         self._options = self._request_options(known, top_logprobs)
-        self._digest = _digest(PROMPT_VERSION, generation, max_bytes, self._options)
+        codes = [f"S{i}" for i, h in enumerate(known, start=1) if h not in excluded]
+        if not codes and not custom:
+            raise ValueError("excluded leaves nothing to look for")
+        self._naming = {
+            **{key: self._options[key] for key in self._options.keys() - _LOGPROBS},
+            "structured_outputs": {"regex": _pattern([*codes, *self._custom])},
+        }
+        super().__init__(
+            upstreams,
+            clock=clock,
+            model=model,
+            name=name,
+            timeout=timeout,
+            max_bytes=max_bytes,
+            family=f"llama-guard-{generation}",
+            hazards=frozenset(known) - excluded | {c.hazard for c in custom},
+            subjects=WITHOUT_IMAGES,
+            shape=(self._options, name_above),
+        )
 
     def _request_options(self, known: Sequence[Hazard], top_logprobs: int) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -149,9 +149,8 @@ class LlamaGuard:
             "temperature": 0,
             "add_generation_prompt": True,
             "continue_final_message": False,
+            **logprobs_wanted(top_logprobs),
         }
-        if top_logprobs:
-            options |= {"logprobs": True, "top_logprobs": top_logprobs}
         if self._custom or self._excluded:
             standard = {f"S{i}": title for i, title in enumerate(_TITLES[: len(known)], start=1)}
             own = {code: category.description for code, category in self._custom.items()}
@@ -163,144 +162,53 @@ class LlamaGuard:
             }
         return options
 
-    @property
-    def name(self) -> str:
-        """See :class:`~guards.guard.Guard`."""
-        return self._name
-
-    @property
-    def revision(self) -> str:
-        """Generation, served model and a digest of everything that shapes the prompt.
-
-        The model is ``?`` until a server that was to choose it has answered.
-        """
-        return f"llama-guard-{self._generation}/{self._model or '?'}/{self._digest}"
-
-    @property
-    def hazards(self) -> frozenset[Hazard]:
-        """S1 to S13, with generation 4 S14 too, without the excluded, with the custom ones."""
-        return self._hazards
-
-    @property
-    def subjects(self) -> frozenset[Subject]:
-        """Everything but images on their own."""
-        return _WITHOUT_IMAGES
-
-    async def judge(self, exchange: Exchange) -> Judgement:
-        """See :class:`~guards.guard.Guard`.
-
-        Raises:
-            GuardNonsenseError: the answer does not parse.
-            UnknownHazardError: it names a category nobody knows.
-            UpstreamError: no server answered.
-        """
-        start = self._clock()
-        images = tuple(p.url for p in exchange.message.parts if isinstance(p, ImagePart))
-        if images and (self._generation == "3" or not exchange.text.strip()):
-            return self._unscanned(Failure.ERROR, "cannot judge this image", start)
+    def _unable(self, exchange: Exchange) -> str:
         if exchange.subject is Subject.IMAGE:
-            return self._unscanned(Failure.ERROR, "cannot judge images alone", start)
-        pieces = segments(judged_text(exchange), self._budget)
-        if len(pieces) > MAX_SEGMENTS:
-            return self._unscanned(Failure.TOO_LONG, "longer than the segments allowed", start)
-        try:
-            answers = await self._answers(exchange, pieces, images)
-        except RejectedError as error:
-            if error.kind is not RejectionKind.CONTEXT_TOO_LONG:
-                raise
-            return self._unscanned(Failure.TOO_LONG, "longer than the guard's window", start)
-        return self._verdict(answers, start)
+            return "cannot judge images alone"
+        if images_of(exchange) and (self._generation == "3" or not exchange.text.strip()):
+            return "cannot judge this image"
+        return ""
 
-    async def _answers(
-        self, exchange: Exchange, pieces: Sequence[str], images: Sequence[str]
-    ) -> list[Answer]:
-        if len(pieces) == 1:
-            return [await self._ask(exchange, pieces[0], images)]
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._ask(exchange, p, images)) for p in pieces]
-        except BaseExceptionGroup as failures:
-            # One segment unjudged is all unjudged; the first failure tells why.
-            raise failures.exceptions[0] from None
-        return [task.result() for task in tasks]
-
-    async def _ask(self, exchange: Exchange, judged: str, images: Sequence[str]) -> Answer:
+    async def _opinion(self, exchange: Exchange, judged: str, deadline: float) -> Opinion:
         turns = conversation(exchange, judged, self._budget)
-        body = {"model": self._model, "messages": wire(turns, images), **self._options}
-        deadline = self._clock() + self._timeout
-        # Conversations that begin alike share a prompt's beginning, so a server's prefix cache.
-        order = self._replicas.order(turns[0].text[:256])
-        for place, replica in enumerate(order):
-            left = (deadline - self._clock()) / (len(order) - place)
-            try:
-                if not self._model:
-                    self._model = (await served_models(replica.server, timeout=left))[0].name
-                body["model"] = self._model
-                payload = await replica.server.post_json("chat/completions", body, timeout=left)
-                answer = read_answer(payload)
-            except (UpstreamError, GuardNonsenseError) as error:
-                if (
-                    not self._note(replica, error)
-                    or replica is order[-1]
-                    or self._clock() >= deadline
-                ):
-                    raise
-            else:
-                self._replicas.succeeded(replica)
-                return answer
-        raise TimedOutError("no guard server answered in time")
+        messages = in_parts(turns, images_of(exchange))
 
-    def _note(self, replica: Replica[Upstream], error: UpstreamError | GuardNonsenseError) -> bool:
-        """Learn from a failure; whether another server may do better."""
-        match error:
-            case GuardNonsenseError():
-                return False
-            case RejectedError(kind=RejectionKind.CONTEXT_TOO_LONG | RejectionKind.BAD_REQUEST):
-                return False
-            case OverloadedError():
-                self._replicas.busy(replica, error.retry_after)
-            case _:
-                self._replicas.failed(replica, type(error).__name__)
-        return True
+        async def ask(options: dict[str, Any]) -> Answer:
+            body = {"messages": messages, **options}
+            return await self._servers.ask(
+                "chat/completions",
+                body,
+                read_answer,
+                affinity=turns[0].text[:256],
+                deadline=deadline,
+            )
 
-    def _verdict(self, answers: Sequence[Answer], start: float) -> Verdict:
-        best: dict[tuple[Hazard, str | None], float] = {}
-        scores: list[float] = []
-        told = True
-        for answer in answers:
-            told = told and answer.score is not None
-            score = answer.score if answer.score is not None else float(bool(answer.codes))
-            scores.append(score)
-            for code in answer.codes:
-                key = self._meaning(code)
-                if key[0] not in self._excluded or key[1] is not None:
-                    best[key] = max(best.get(key, 0.0), score)
-        return Verdict(
-            guard=self._name,
-            revision=self.revision if told else f"{self.revision}/text-only",
-            findings=tuple(
-                Finding(hazard=hazard, probability=probability, custom=custom)
-                for (hazard, custom), probability in best.items()
-            ),
-            elapsed=self._clock() - start,
-            score=max(scores),
+        answer = await ask(self._options)
+        score, codes = answer.score, answer.codes
+        if not codes and score is not None and self._name_above <= score and self._name_above < 1:
+            codes = (await ask(self._naming)).codes
+            if not codes:
+                raise GuardNonsenseError("the guard names no category where it has to")
+        probability = float(bool(codes)) if score is None else score
+        return Opinion(
+            probabilities={
+                category: probability
+                for category in map(self._meaning, codes)
+                if category[0] not in self._excluded or category[1] is not None
+            },
+            score=probability,
+            told=score is not None,
         )
 
-    def _meaning(self, code: str) -> tuple[Hazard, str | None]:
+    def _meaning(self, code: str) -> Category:
         own = self._custom.get(code)
         return (from_mlcommons(code), None) if own is None else (own.hazard, own.name)
 
-    def _unscanned(self, reason: Failure, detail: str, start: float) -> Unscanned:
-        return Unscanned(
-            guard=self._name,
-            revision=self.revision,
-            reason=reason,
-            detail=detail,
-            elapsed=self._clock() - start,
-        )
+
+_LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 
-def _digest(*parts: object) -> str:
-    return hashlib.blake2b(
-        orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=6
-    ).hexdigest()
+def _pattern(codes: Sequence[str]) -> str:
+    """What an answer that names categories looks like, as a regular expression."""
+    code = f"(?:{'|'.join(codes)})"
+    return rf"\n{{0,2}}unsafe\n{code}(?:,{code}){{0,{len(codes) - 1}}}"

@@ -1,6 +1,7 @@
 """The Llama Guard adapter against scripted servers; the real one is asked in the live suite."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
@@ -103,6 +104,68 @@ async def test_unsafe(site: Site) -> None:
     assert {f.probability for f in verdict.findings} == {verdict.score}
 
 
+class TestNaming:
+    """A safe answer near the limit is asked for the categories it would have."""
+
+    def respond(self, server: ScriptedUpstream, first: Plan, second: Plan) -> None:
+        server.respond = lambda r: second if "structured_outputs" in r.json else first
+
+    async def test_categories_get_the_score_of_the_first_answer(self, site: Site) -> None:
+        self.respond(site.server, guard_verdict(0.45), completion("\n\nunsafe\nS1,S9"))
+        verdict = await site.verdict()
+        assert verdict.score == pytest.approx(0.45)
+        assert verdict.findings == (
+            Finding(hazard=Hazard.VIOLENT_CRIMES, probability=verdict.score),
+            Finding(hazard=Hazard.INDISCRIMINATE_WEAPONS, probability=verdict.score),
+        )
+        asked, again = (received.json for received in site.server.received)
+        assert asked["messages"] == again["messages"]
+        assert "logprobs" not in again
+        pattern = again["structured_outputs"]["regex"]
+        for text in ("unsafe\nS1", "\n\nunsafe\nS13,S2,S1", "\nunsafe\nS10"):
+            assert re.fullmatch(pattern, text)
+        for text in ("safe", "unsafe\n", "unsafe\nS0", "unsafe\nS14", "unsafe\nS1,", "Unsafe\nS1"):
+            assert not re.fullmatch(pattern, text)
+
+    @pytest.mark.parametrize(
+        ("score", "option", "calls"),
+        [
+            (0.05, 0.1, 1),
+            (0.2, 0.1, 2),
+            (0.2, 0.3, 1),
+            (0.49, 1.0, 1),
+            (0.9, 0.1, 1),
+            (0.0, 0.0, 2),
+        ],
+    )
+    async def test_asked_from_the_option_on(
+        self, site: Site, score: float, option: float, calls: int
+    ) -> None:
+        self.respond(site.server, guard_verdict(score), completion("unsafe\nS1"))
+        verdict = await site.verdict(name_above=option)
+        assert len(site.server.received) == calls
+        assert len(verdict.findings) == (calls == 2 or score > 0.5)
+
+    @pytest.mark.parametrize("text", ["safe", "unsafe", "unsafe\nS1,", "S1", ""])
+    async def test_a_second_answer_that_names_nothing_is_a_failure(
+        self, site: Site, text: str
+    ) -> None:
+        self.respond(site.server, guard_verdict(0.45), completion(text))
+        with pytest.raises(GuardNonsenseError):
+            await site.guard().judge(INPUT)
+
+    async def test_the_pattern_knows_what_is_custom_and_what_is_excluded(self, site: Site) -> None:
+        rival = CustomCategory(
+            code="S15", description="Naming rivals.", hazard=Hazard.OFF_TOPIC, name="rivals"
+        )
+        self.respond(site.server, guard_verdict(0.3), completion("unsafe\nS15"))
+        verdict = await site.verdict(custom=(rival,), excluded=frozenset({Hazard.HATE}))
+        assert [f.custom for f in verdict.findings] == ["rivals"]
+        pattern = site.sent()["structured_outputs"]["regex"]
+        assert re.fullmatch(pattern, "unsafe\nS15,S1")
+        assert not re.fullmatch(pattern, "unsafe\nS10")
+
+
 async def test_request(site: Site) -> None:
     site.server.respond = lambda _: guard_verdict(0.02)
     await site.verdict()
@@ -198,7 +261,14 @@ def test_custom_codes_are_apart_from_the_standard_ones(code: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"top_logprobs": 21}, {"max_bytes": 10}, {"excluded": frozenset({Hazard.OFF_TOPIC})}],
+    [
+        {"top_logprobs": 21},
+        {"max_bytes": 10},
+        {"excluded": frozenset({Hazard.OFF_TOPIC})},
+        {"excluded": frozenset(MLCOMMONS)},
+        {"timeout": 0.0},
+        {"name_above": 1.5},
+    ],
 )
 async def test_wrong_options(site: Site, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -207,7 +277,7 @@ async def test_wrong_options(site: Site, options: dict[str, Any]) -> None:
 
 async def test_first_served_model_is_taken(site: Site) -> None:
     models = answer(200, {"data": [{"id": "scripted"}, {"id": "other"}]})
-    site.server.respond = lambda r: models if r.path == "/v1/models" else guard_verdict(0.1)
+    site.server.respond = lambda r: models if r.path == "/v1/models" else guard_verdict(0.05)
     guard = site.guard(model="")
     assert guard.revision.startswith("llama-guard-3/?/")
     judgement = await guard.judge(INPUT)
@@ -228,7 +298,7 @@ class TestSeveralServers:
     )
     async def test_the_other_is_asked(self, site: Site, plan: Plan) -> None:
         guard = site.guard(servers=2, timeout=2.0)
-        order = guard._replicas.order(INPUT.text)
+        order = guard._servers._replicas.order(INPUT.text)
         first, second = sorted(site.servers, key=lambda s: s.url != order[0].name)
         first.respond = lambda _: plan
         second.respond = lambda _: guard_verdict(0.9)
@@ -270,7 +340,7 @@ class TestLength:
 
     async def test_one_failed_segment_fails_all(self, site: Site) -> None:
         site.server.respond = lambda r: (
-            error(500, "x") if b"POISON" in r.body else guard_verdict(0.1)
+            error(500, "x") if b"POISON" in r.body else guard_verdict(0.05)
         )
         message = text_message("calm " * 180 + "POISON " + "calm " * 180, id="m")
         with pytest.raises(UpstreamError):
@@ -309,7 +379,7 @@ class TestImages:
         assert isinstance(await site.guard(generation="4").judge(self.exchange()), Unscanned)
 
     async def test_generation_4_can(self, site: Site) -> None:
-        site.server.respond = lambda _: guard_verdict(0.1)
+        site.server.respond = lambda _: guard_verdict(0.05)
         await site.verdict(self.exchange("look"), generation="4")
         assert site.sent()["messages"][-1]["content"][-1] == {
             "type": "image_url",
@@ -335,7 +405,7 @@ async def test_cancelling_closes_the_call(site: Site) -> None:
 
 
 async def test_growing_reply_keeps_the_prompts_beginning(site: Site) -> None:
-    site.server.respond = lambda _: guard_verdict(0.1)
+    site.server.respond = lambda _: guard_verdict(0.05)
     context = tuple(
         text_message(
             f"turn {i} " + "word " * 300,

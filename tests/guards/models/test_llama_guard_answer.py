@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guards.guard import GuardNonsenseError
-from guards.models.llama_guard_answer import SAFE, UNSAFE, read_answer, read_score, read_text
+from guards.models.llama_guard_answer import read_answer, read_text
 
 
 @pytest.mark.parametrize(
@@ -83,49 +83,7 @@ def test_only_the_grammar_passes(text: str) -> None:
 
 def token(text: str, **top: float) -> dict[str, Any]:
     alternatives = [{"token": t, "logprob": math.log(p)} for t, p in top.items()]
-    own = top.get(text, 1.0)
-    return {"token": text, "logprob": math.log(own), "top_logprobs": alternatives}
-
-
-def test_score_skips_whitespace_and_compares_the_two_words() -> None:
-    logprobs = {"content": [token("\n\n"), token("safe", safe=0.6, unsafe=0.2, Safe=0.2)]}
-    assert read_score(logprobs, SAFE) == pytest.approx(0.25)
-
-
-def test_score_of_pieces_in_other_vocabularies() -> None:
-    logprobs = {"content": [token("un", un=0.5, s=0.25, unsafe=0.25), token("safe")]}
-    assert read_score(logprobs, UNSAFE) == pytest.approx(0.75)
-
-
-def test_unlisted_mass_counts_for_the_missing_word() -> None:
-    only = {"content": [{"token": "safe", "logprob": math.log(0.7), "top_logprobs": []}]}
-    assert read_score(only, SAFE) == pytest.approx(0.3)
-    assert read_score({"content": [token("unsafe", unsafe=0.8)]}, UNSAFE) == pytest.approx(0.8)
-
-
-@pytest.mark.parametrize("logprobs", [None, {}, {"content": None}, {"content": []}])
-def test_no_logprobs_no_score(logprobs: object) -> None:
-    assert read_score(logprobs, SAFE) is None
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        [token("\n")],
-        [token("unsafe", unsafe=1.0)],
-        [token("hello", hello=1.0)],
-        [{"token": "safe"}],
-        [{"token": "safe", "logprob": math.nan}],
-        [{"token": "safe", "logprob": "high"}],
-        [{"token": "safe", "logprob": 0.0, "top_logprobs": [{"token": 3, "logprob": 0.0}]}],
-        [{"token": "safe", "logprob": -math.inf, "top_logprobs": [{"token": "x", "logprob": 0}]}],
-        ["safe"],
-        [None],
-    ],
-)
-def test_probabilities_of_something_else(content: list[Any]) -> None:
-    with pytest.raises(GuardNonsenseError):
-        read_score({"content": content}, SAFE)
+    return {"token": text, "logprob": math.log(top.get(text, 1.0)), "top_logprobs": alternatives}
 
 
 def answer(text: str, unsafe: float) -> dict[str, Any]:

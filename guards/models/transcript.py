@@ -1,16 +1,17 @@
-"""The conversation a Llama Guard server is shown.
+"""The conversation a guard model's server is shown.
 
-The server's chat template writes the task, the categories and the conversation around what is
-sent here. It renders each message as one ``User:`` or ``Agent:`` paragraph, insists that they
-alternate beginning with the user, and judges the last one. Everything sent therefore is:
+The guards' templates, the server's or ours, write a task and markers around what is made here.
+Most render each message as one paragraph that begins with its speaker, insist that speakers
+alternate beginning with the user, and judge the last one. Everything shown therefore is:
 
-* text parts only (plus images for generation 4), because some templates skip plain strings;
 * one message per turn, because two in a row are refused by some templates and let the first go
   unjudged on others;
-* free of what the template or the tokenizer would take for its own: special tokens, the markers
-  around the conversation, and lines that pretend to be another turn.
+* free of what a template, a tokenizer or the guard itself would take for its own: special
+  tokens, the markers around the conversation, the tags of an answer, and lines that pretend to
+  be another turn. One list serves every guard, so that none can be forgotten.
 
-Source: chat templates of Llama Guard 3 1B, 8B, 11B-Vision and of Llama Guard 4.
+Source: chat templates of Llama Guard 3 1B, 8B, 11B-Vision and of Llama Guard 4; technical report
+of Qwen3Guard; model cards of ShieldGemma and Granite Guardian; vocabularies of Gemma and DeBERTa.
 """
 
 import re
@@ -29,7 +30,7 @@ from guards.conversation import (
     ToolCall,
 )
 
-PROMPT_VERSION = 1
+PROMPT_VERSION = 2
 """Changes whenever the same exchange would be shown differently."""
 
 MAX_SEGMENTS = 16
@@ -42,27 +43,45 @@ _GAP = "\n(…)\n"
 
 _BY_AGENT = frozenset({Subject.REPLY, Subject.REPLY_SO_FAR, Subject.TOOL_CALL})
 
-_MARKER = re.compile(r"<(?=\s*/?\s*(?:BEGIN|END)\b)", re.IGNORECASE)
+# What of an angle-bracketed tag would end a part of some guard's prompt, or begin its answer.
+_MARKER = re.compile(
+    r"<(?=\s*/?\s*(?:BEGIN|END|start_of_turn|end_of_turn|start_of_image|end_of_image"
+    r"|image_soft_token|bos|eos|pad|unk|mask|s|unused\d+|guardian|think|no-think|score"
+    r"|confidence)\b)",
+    re.IGNORECASE,
+)
+_CLASSIFIER_TOKEN = re.compile(r"\[(?=(?:CLS|SEP|MASK|PAD|UNK)\])")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # A speaker's name and a colon, up to eight characters of decoration after what a model may read
 # as a line's end. Two patterns, because names are rare and looking for them alone is fast.
-_SPEAKER = re.compile(r"(?:user|agent)(?=[^\w\n\r:：]{0,4}[:：])", re.IGNORECASE)
+_NAMES = ("user", "agent", "assistant", "human", "chatbot")
+_SPEAKER = re.compile(
+    r"(?:user|agent|assistant|human[ \t]{1,8}question|chatbot[ \t]{1,8}response)"
+    r"(?=[^\w\n\r:：]{0,4}[:：])",
+    re.IGNORECASE,
+)
 _BREAK = "\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 _LINE_START = re.compile(f"(?:^|[{_BREAK}])[^\\w{_BREAK}]{{0,8}}\\Z")
 
 
 def neutralised(text: str) -> str:
-    """``text`` without anything that could end or forge a part of the guard's prompt.
+    """``text`` without anything that could end or forge a part of a guard's prompt.
 
-    ``<|`` becomes ``< |``, so that no special token survives; ``<BEGIN`` and ``<END`` become
-    ``< BEGIN`` and ``< END``; at a line's beginning ``User:`` and ``Agent:`` become ``> User:``
-    and ``> Agent:``. Text without any of them comes back as it is. A growing text keeps its
-    beginning, which keeps a server's prefix cache warm.
+    ``<|`` becomes ``< |``, so that no special token survives; ``<BEGIN``, ``<end_of_turn``,
+    ``</think`` and their like get a space after the ``<``, ``[SEP]`` after the ``[``; at a line's
+    beginning ``User:``, ``Agent:`` and other speakers become ``> User:``. A lone surrogate, which
+    is no text, becomes U+FFFD. Text without any of them comes back as it is. A growing text
+    keeps its beginning, which keeps a server's prefix cache warm.
     """
+    if not text.isascii():
+        text = _LONE_SURROGATE.sub("\ufffd", text)
     if "<" in text:
         text = _MARKER.sub("< ", text.replace("<|", "< |"))
+    if "[" in text:
+        text = _CLASSIFIER_TOKEN.sub("[ ", text)
     if ":" in text or "：" in text:
         lowered = text.lower()
-        if "user" in lowered or "agent" in lowered:
+        if any(name in lowered for name in _NAMES):
             text = _SPEAKER.sub(_quoted, text)
     return text
 
@@ -116,8 +135,16 @@ def conversation(exchange: Exchange, judged: str, context_budget: int) -> list[T
     return _alternating(turns)
 
 
-def wire(turns: Sequence[Turn], images: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Turns as chat messages; ``images`` belong to the last."""
+def plain(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    """Turns as chat messages whose content is a string."""
+    return [{"role": turn.side, "content": turn.text} for turn in turns]
+
+
+def in_parts(turns: Sequence[Turn], images: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Turns as chat messages of parts, which some templates read alone.
+
+    ``images`` belong to the last.
+    """
     messages: list[dict[str, Any]] = [
         {"role": turn.side, "content": [{"type": "text", "text": turn.text}]} for turn in turns
     ]
