@@ -1,10 +1,10 @@
 """The one composition root: settings in, a running assistant out."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import assert_never
 
 from pydantic import AnyHttpUrl, SecretStr
 
@@ -25,15 +25,18 @@ from assistant.memory.redis_store import RedisSessionStore
 from assistant.orchestrator import Orchestrator, TurnLimits
 from assistant.settings import Settings
 from guards.conversation import Exchange, Subject, text_message
-from guards.embedded import EmbeddedGuardError, load_embedded_guard
+from guards.descriptions import Description, LlamaGuardDescription, Workshop
 from guards.guard import Guard
-from guards.models.llama_guard import LlamaGuard
 from guards.panel import Panel, Seat
+from guards.roster import Roster, RosterError, load_roster
 from guards.stream import Pace
 from guards.upstream import Upstreams, open_upstreams
 from policies.bundle import Policy
 
 Progress = Callable[[str], None]
+
+GUARD_KEY = "CORRAL_GUARD_API_KEY"
+"""The environment variable of the setting with the key of Llama Guard's server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,13 +170,28 @@ async def embed(settings: Settings, progress: Progress) -> AsyncIterator[Setting
 def seat_panel(
     settings: Settings, upstreams: Upstreams, guards: Sequence[Guard] | None = None
 ) -> Panel:
-    """The guards that the settings name, or ``guards``, each required for all it can judge."""
-    return Panel(
-        [
-            Seat(guard=guard, subjects=guard.subjects, deadline=settings.guard_timeout)
-            for guard in (_guards(settings, upstreams) if guards is None else guards)
-        ]
-    )
+    """The guards that the settings name, or ``guards``, each required for all it can judge.
+
+    Raises:
+        GuardStartError: a guard cannot be made.
+        SettingsError: a guard is not known, or ``CORRAL_GUARD_FILE`` has mistakes.
+    """
+    if guards is None:
+        return Panel(_seats(settings, upstreams, settings.guards))
+    deadline = settings.guard_timeout
+    return Panel([Seat(guard=g, subjects=g.subjects, deadline=deadline) for g in guards])
+
+
+@asynccontextmanager
+async def open_guards(settings: Settings, names: Sequence[str]) -> AsyncIterator[tuple[Seat, ...]]:
+    """The guards of ``names`` on their own, for whoever needs no assistant around them.
+
+    Raises:
+        GuardStartError: a guard cannot be made.
+        SettingsError: a guard is not known, or ``CORRAL_GUARD_FILE`` has mistakes.
+    """
+    async with open_upstreams() as upstreams:
+        yield tuple(_seats(settings, upstreams, names))
 
 
 def load_policy(settings: Settings) -> Policy:
@@ -223,32 +241,41 @@ def _engines(settings: Settings, upstreams: Upstreams) -> list[OpenAIEngine]:
     ]
 
 
-def _guards(settings: Settings, upstreams: Upstreams) -> list[Guard]:
-    guards: list[Guard] = []
-    for name in dict.fromkeys(settings.guards):
-        match name:
-            case "embedded":
-                guards.append(_embedded_guard())
-            case "llama_guard":
-                guards.append(_llama_guard(settings, upstreams))
-            case _:
-                assert_never(name)
-    return guards
+def roster_of(settings: Settings) -> Roster:
+    """The built-in guards, those of ``CORRAL_GUARD_FILE``, and the Llama Guard of the settings.
 
-
-def _embedded_guard() -> Guard:
+    Raises:
+        SettingsError: the file has mistakes; the message names file and field.
+    """
+    described: dict[str, Description] = {}
+    if settings.guard_urls:
+        described["llama_guard"] = LlamaGuardDescription(
+            kind="llama_guard",
+            urls=list(settings.guard_urls),
+            model=settings.guard_model,
+            generation=settings.guard_generation,
+            api_key_env=GUARD_KEY if settings.guard_api_key.get_secret_value() else None,
+        )
     try:
-        return load_embedded_guard()
-    except EmbeddedGuardError as error:
-        raise GuardStartError(f"the embedded guard cannot be used: {error}") from error
+        return load_roster(settings.guard_file, described)
+    except RosterError as error:
+        raise SettingsError(f"CORRAL_GUARD_FILE: {error}") from error
 
 
-def _llama_guard(settings: Settings, upstreams: Upstreams) -> LlamaGuard:
+def _seats(settings: Settings, upstreams: Upstreams, names: Sequence[str]) -> list[Seat]:
+    roster = roster_of(settings)
+    unknown = [name for name in names if name not in roster.names]
+    if unknown:
+        known = ", ".join(roster.names)
+        raise SettingsError(f"no guard is called {unknown[0]!r}; there are {known}")
     key = settings.guard_api_key.get_secret_value()
-    return LlamaGuard(
-        [upstreams.at(str(url), api_key=key) for url in settings.guard_urls],
-        generation=settings.guard_generation,
-        model=settings.guard_model,
-        timeout=settings.guard_timeout,
+    workshop = Workshop(
+        upstreams=upstreams,
         clock=asyncio.get_running_loop().time,
+        deadline=settings.guard_timeout,
+        environ={**os.environ, GUARD_KEY: key},
     )
+    try:
+        return roster.seats(names, workshop)
+    except RosterError as error:
+        raise GuardStartError(str(error)) from error

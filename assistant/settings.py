@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -57,9 +58,8 @@ def _json(text: str, otherwise: str) -> object:
 
 BaseUrl = Annotated[AnyHttpUrl, AfterValidator(_without_credentials)]
 BaseUrls = Annotated[tuple[BaseUrl, ...], NoDecode, BeforeValidator(_list)]
-GuardNames = Annotated[
-    tuple[Literal["embedded", "llama_guard"], ...], NoDecode, BeforeValidator(_list)
-]
+GuardName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+GuardNames = Annotated[tuple[GuardName, ...], NoDecode, BeforeValidator(_list)]
 ApiKeys = Annotated[dict[SecretStr, str], NoDecode, BeforeValidator(_map)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     # guards
     guards: GuardNames = Field(
         ("embedded",), description="Guards that must all judge; an empty list blocks everything."
+    )
+    guard_file: Path | None = Field(
+        None, description="YAML file that describes further guards by name."
     )
     guard_urls: BaseUrls = Field(
         (), description="OpenAI-compatible base URLs that serve Llama Guard."
@@ -156,7 +159,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if "llama_guard" in self.guards and not self.guard_urls:
+        if "llama_guard" in self.guards and not self.guard_urls and self.guard_file is None:
             raise ValueError(
                 "CORRAL_GUARDS names llama_guard, so CORRAL_GUARD_URLS must name its server"
             )

@@ -8,10 +8,10 @@ from guards.embedded.model import EmbeddedGuardError, Model
 __all__ = ["EmbeddedGuard", "EmbeddedGuardError", "load_embedded_guard"]
 
 
-def load_embedded_guard() -> EmbeddedGuard:
-    """The guard with the weights shipped beside this file.
+def load_embedded_guard(*, name: str = "embedded") -> EmbeddedGuard:
+    """The guard with the weights shipped beside this file, called ``name``.
 
     Raises:
         EmbeddedGuardError: when they are missing, changed or unusable.
     """
-    return EmbeddedGuard(Model.load(Path(__file__).parent))
+    return EmbeddedGuard(Model.load(Path(__file__).parent), name=name)

@@ -43,10 +43,10 @@ class EmbeddedGuard:
     than its new end.
     """
 
-    name = "embedded"
     subjects = frozenset(_FIELDS)
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, name: str = "embedded") -> None:
+        self.name = name
         self._model = model
         self._known = _Windows(model)
         self.revision = f"embedded-{model.version}+{model.digest[:12]}"

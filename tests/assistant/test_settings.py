@@ -37,7 +37,7 @@ def test_a_map_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CORRAL_ENGINE_URLS", "nonsense", "CORRAL_ENGINE_URLS: Input should be a valid URL"),
         ("CORRAL_ENGINE_URLS", '["http://a', "CORRAL_ENGINE_URLS: must be items separated"),
         ("CORRAL_ENGINE_URLS", f"http://u:{SECRET}@h/v1", "must not hold credentials"),
-        ("CORRAL_GUARDS", "lama", "CORRAL_GUARDS: Input should be 'embedded' or 'llama_guard'"),
+        ("CORRAL_GUARDS", "La ma", "CORRAL_GUARDS: String should match pattern"),
         ("CORRAL_GUARDS", "llama_guard", "CORRAL_GUARD_URLS must name its server"),
         ("CORRAL_API_KEYS", SECRET, "CORRAL_API_KEYS: must be a JSON object"),
         ("CORRAL_API_KEYS", f'{{"{SECRET}": ""}}', "CORRAL_API_KEYS must not hold an empty"),

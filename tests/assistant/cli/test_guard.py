@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +101,36 @@ def test_people_see_findings_time_and_decision(
     assert " ms\n" in out
     assert "refuse by clause " in out
     assert "policy acceptable_use@" in out
+
+
+def test_an_unknown_guard_is_told_with_those_there_are(
+    guarded: Guarded, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = guarded.saying(guard_verdict(0.01))
+    monkeypatch.setenv("CORRAL_GUARDS", "lama_guard")
+    assert stage.run("guard", "check", PLAIN) == Exit.USAGE
+    assert "no guard is called 'lama_guard'; there are embedded" in capsys.readouterr().err
+
+
+def test_a_file_describes_guards(
+    guarded: Guarded,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    stage = guarded.saying(guard_verdict(0.97, "S9"))
+    file = tmp_path / "guards.yaml"
+    file.write_text(
+        "guards:\n"
+        "  strong:\n"
+        "    kind: llama_guard\n"
+        f"    urls: [{stage.server.url}]\n"
+        "  careful: {kind: cascade, first: embedded, second: strong, band: {low: 0, high: 0.4}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("CORRAL_GUARD_FILE", str(file))
+    monkeypatch.setenv("CORRAL_GUARDS", "careful")
+    assert stage.run("guard", "check", PLAIN, "--json") == Exit.BLOCKED
+    (judgement,) = report(capsys)["guards"]
+    assert judgement["guard"] == "careful"
+    assert judgement["findings"][0]["hazard"] == "indiscriminate_weapons"
