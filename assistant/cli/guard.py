@@ -8,6 +8,7 @@ import typer
 
 from assistant.bootstrap import load_policy, seat_panel
 from assistant.cli.exits import Exit
+from assistant.cli.guard_evaluate import evaluate
 from assistant.cli.report import milliseconds
 from assistant.cli.terminal import Terminal
 from assistant.cli.turns import checked, read_text
@@ -153,3 +154,6 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
             for finding in judgement.findings
         ]
     }
+
+
+app.command()(evaluate)

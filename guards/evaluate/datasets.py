@@ -187,7 +187,7 @@ def _read_file(path: Path, naming: Naming) -> Iterator[Row | BadRow]:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
     form = suffixes[-1 - zipped :][:1]
-    line = 0
+    name, line = _plain(path.name), 0
     try:
         with _opened(path, zipped=zipped) as stream:
             if form and form[0] in _JSON_LINES:
@@ -200,10 +200,10 @@ def _read_file(path: Path, naming: Naming) -> Iterator[Row | BadRow]:
                     "(and .gz when it is compressed)"
                 )
             for line, record in records:
-                yield _row(record, path.name, line, naming)
+                yield _row(record, name, line, naming)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         yield BadRow(
-            file=path.name,
+            file=name,
             line=line + 1,
             field="file",
             problem="the compressed file is damaged or cut short from here on",
@@ -344,7 +344,12 @@ def _word(value: Any, name: str) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise _WrongFieldError(name, "must be a word")
-    return str(value).strip()
+    return _plain(str(value).strip())
+
+
+def _plain(word: str) -> str:
+    """``word`` as it can be written to a file: half a surrogate pair cannot."""
+    return word.encode("utf-8", "replace").decode()
 
 
 def _label(value: Any) -> bool:
