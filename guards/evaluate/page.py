@@ -30,6 +30,7 @@ _HAZARD_COLUMNS = (
     ("hazard_auroc", "AUROC, this hazard"),
     ("hazard_recall", "recall, this hazard"),
 )
+_NONE = "<td>–</td>"
 _LONG = 24
 """A table of more groups is folded away."""
 
@@ -60,12 +61,13 @@ def document(title: str, parts: Iterable[str]) -> str:
 def page(report: Report) -> str:
     """``report`` as a page."""
     rows = sum(file.rows for file in report.data)
+    harmful = sum(file.harmful for file in report.data)
     guards = ", ".join(guard.name for guard in report.guards)
     parts = [
         f"<h1>Guard evaluation: {text_of(guards)}</h1>",
         (
-            f'<p class="muted">{text_of(report.origin.made)} · {rows} rows · threshold '
-            f"{report.terms.threshold:g} · Corral {text_of(report.origin.corral)}</p>"
+            f'<p class="muted">{text_of(report.origin.made)} · {rows} rows, {harmful} of them '
+            f"harmful · threshold {report.terms.threshold:g} · Corral {text_of(report.origin.corral)}</p>"
         ),
         *_failures(report),
         summary(report),
@@ -81,19 +83,18 @@ def page(report: Report) -> str:
 
 
 def summary(report: Report) -> str:
-    """One line for each guard."""
-    head = ["harmful", "harmless", "no verdict", *(title for _, title in _COLUMNS), "p50", "p99"]
-    body = []
-    for guard in report.guards:
-        overall, latency = guard.measured.overall, guard.cost.latency
-        times = (f"{latency.p50:.2f} ms", f"{latency.p99:.2f} ms") if latency else ("–", "–")
-        cells = [
-            *_counts(overall),
-            *(_figure(overall.figures.get(key)) for key, _ in _COLUMNS),
-            *(f"<td>{time}</td>" for time in times),
-        ]
-        body.append((guard.name, cells))
-    return table("guard", head, body)
+    """One column for each guard."""
+    guards = report.guards
+    latencies = [guard.cost.latency for guard in guards]
+    body: list[tuple[str, Sequence[str]]] = [
+        (title, [_figure(guard.measured.overall.figures.get(key)) for guard in guards])
+        for key, title in _COLUMNS
+    ]
+    body.append(("median time", [f"<td>{t.p50:.2f} ms</td>" if t else _NONE for t in latencies]))
+    body.append(
+        ("99th percentile", [f"<td>{t.p99:.2f} ms</td>" if t else _NONE for t in latencies])
+    )
+    return table("", [guard.name for guard in guards], body)
 
 
 def table(corner: str, head: Sequence[str], body: Iterable[tuple[str, Sequence[str]]]) -> str:
@@ -168,12 +169,16 @@ def _guard(guard: GuardReport, place: int, report: Report) -> list[str]:
 
 
 def _groups(title: str, groups: Mapping[str, Group]) -> str:
-    head = ["harmful", "harmless", "no verdict", *(name for _, name in _COLUMNS)]
+    columns = [c for c in _COLUMNS if any(c[0] in group.figures for group in groups.values())]
+    failed = any(group.unscanned for group in groups.values())
+    head = ["harmful", "harmless", *(["no verdict"] if failed else [])]
+    head += [name for _, name in columns]
     body = []
     for name, group in groups.items():
         cells = [
-            *_counts(group),
-            *(_figure(group.figures.get(key)) for key, _ in _COLUMNS),
+            f"<td>{group.harmful}</td><td>{group.harmless}</td>",
+            *([_unscanned(group)] if failed else []),
+            *(_figure(group.figures.get(key)) for key, _ in columns),
         ]
         body.append((f"{name} (ranked against {group.against})" if group.pooled else name, cells))
     return table(title, head, body)
@@ -184,7 +189,8 @@ def _by_hazard(groups: Mapping[str, Group]) -> str:
     body = []
     for name, group in groups.items():
         cells = [
-            f"<td>{group.rows}</td><td>{group.unscanned or ''}</td>",
+            f"<td>{group.rows}</td>",
+            _unscanned(group),
             *(_figure(group.figures.get(key)) for key, _ in _HAZARD_COLUMNS),
         ]
         body.append((name.replace("_", " "), cells))
@@ -273,7 +279,8 @@ def _cost(guard: GuardReport) -> str:
     cost = guard.cost
     if cost.latency is None:
         return "<p>No verdicts, so no times.</p>"
-    speed = f", {cost.characters_per_second:,.0f} characters a second" if cost.characters else ""
+    rate = cost.characters_per_second
+    speed = f", {rate:,.0f} characters a second" if rate else ""
     return (
         f"<p>{cost.calls} calls over {cost.characters:,} characters; p50 {cost.latency.p50:.2f} "
         f"ms, p95 {cost.latency.p95:.2f} ms, p99 {cost.latency.p99:.2f} ms, longest "
@@ -305,20 +312,19 @@ def _origin(report: Report) -> list[str]:
             "<p>A row's score is the highest probability over the hazards that count "
             f"({text_of(counted)}). Recall is the share of harmful rows at or above the threshold, "
             "the flag rate that of harmless rows. Below a figure stands its 95 % interval: "
-            f"percentiles over {terms.resamples} resamples of the rows within each class, seed {terms.seed}. "
-            "Rows without a verdict are counted and are in no figure.</p>"
+            f"percentiles over {terms.resamples} resamples of the rows within each class, seed "
+            f"{terms.seed}. Rows without a verdict are counted and are in no figure.</p>"
         ),
     ]
 
 
-def _counts(group: Group) -> list[str]:
-    failed = f'<td class="warn">{group.unscanned}</td>' if group.unscanned else "<td></td>"
-    return [f"<td>{group.harmful}</td><td>{group.harmless}</td>", failed]
+def _unscanned(group: Group) -> str:
+    return f'<td class="warn">{group.unscanned}</td>' if group.unscanned else "<td></td>"
 
 
 def _figure(figure: Figure | None) -> str:
     if figure is None:
-        return "<td>–</td>"
+        return _NONE
     if figure.low is None or figure.high is None:
         return f"<td>{figure.value:.3f}</td>"
     return f"<td>{figure.value:.3f}<small>{figure.low:.3f}–{figure.high:.3f}</small></td>"

@@ -85,8 +85,8 @@ def scores_plot(guard: GuardReport, place: int, threshold: float) -> str:
     plot = Plot(
         f"scores-{place}",
         "Scores by class",
-        f"{sum(shape.harmful)} harmful and {sum(shape.harmless)} harmless rows by score, each as a share of its class; "
-        f"the threshold is {threshold:g}",
+        f"{sum(shape.harmful)} harmful and {sum(shape.harmless)} harmless rows by score, "
+        f"each as a share of its class; the threshold is {threshold:g}",
         share_axis("score"),
         axis_to("share of the class", highest),
     )
