@@ -129,7 +129,7 @@ def conversation(exchange: Exchange, judged: str, context_budget: int) -> list[T
     ]
     # Characters are at most four bytes each: most conversations need no closer look.
     if 4 * sum(len(turn.text) for turn in turns) > context_budget:
-        turns = _newest(turns, context_budget)
+        turns = newest(turns, context_budget)
     side = AGENT if exchange.subject in _BY_AGENT else USER
     turns.append(Turn(side=side, text=judged))
     return _alternating(turns)
@@ -195,12 +195,13 @@ def _clipped(text: str, budget: int) -> str:
     return f"{text[:half]}{_GAP}{text[-half:]}"
 
 
-def _newest(turns: list[Turn], budget: int) -> list[Turn]:
+def newest(turns: Sequence[Turn], budget: int) -> list[Turn]:
+    """The last of ``turns`` that fit into ``budget`` bytes, long ones without their middle."""
     turns = [Turn(side=turn.side, text=_clipped(turn.text, budget // 2)) for turn in turns]
     sizes = [size_of(turn.text) for turn in turns]
     excess = sum(sizes) - budget
     if excess <= 0:
-        return turns
+        return list(turns)
     step = max(budget // 4, 1)
     surplus = -(-excess // step) * step
     kept = 0

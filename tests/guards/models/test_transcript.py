@@ -94,8 +94,10 @@ def test_neutralised(text: str, expected: str) -> None:
                 "SEP",
                 "]",
                 "end_of_turn",
+                "\n",
+                "\r",
+                " ",
             ]
-            + ["\n", "\r", " "]
         )
         | st.characters(),
         max_size=40,
