@@ -8,6 +8,7 @@ import typer
 
 from assistant.bootstrap import load_policy, seat_panel
 from assistant.cli.exits import Exit
+from assistant.cli.guard_calibrate import calibrate
 from assistant.cli.guard_evaluate import evaluate
 from assistant.cli.report import milliseconds
 from assistant.cli.terminal import Terminal
@@ -157,3 +158,4 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
 
 
 app.command()(evaluate)
+app.command()(calibrate)

@@ -115,11 +115,11 @@ def evaluate(
             resamples=resamples,
             seed=seed,
             counted=frozenset(hazard) if hazard else None,
-            categories=_categories(category or []),
+            categories=categories_of(category or []),
             pool=pool,
         )
-        rows = gather(data, _naming(field or [], subject or []), limit=limit, seed=seed)
-    _complain(rows, terminal, skip=skip_bad)
+        rows = gather(data, naming_of(field or [], subject or []), limit=limit, seed=seed)
+    complain(rows, terminal, skip=skip_bad)
     origin = Origin(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command_line(),
@@ -194,7 +194,8 @@ def usage_errors() -> Iterator[None]:
         ) from error
 
 
-def _complain(data: Data, terminal: Terminal, *, skip: bool) -> None:
+def complain(data: Data, terminal: Terminal, *, skip: bool) -> None:
+    """Name the bad rows; unless they are to be skipped, or none is left, that is the end."""
     for bad in data.bad[:SHOWN_BAD_ROWS]:
         terminal.note(str(bad), "yellow" if skip else "red")
     more = len(data.bad) - SHOWN_BAD_ROWS
@@ -231,7 +232,8 @@ def pairs(values: Sequence[str], option: str, right: str) -> dict[str, str]:
     return found
 
 
-def _categories(values: Sequence[str]) -> dict[str, Hazard]:
+def categories_of(values: Sequence[str]) -> dict[str, Hazard]:
+    """``CATEGORY=HAZARD`` options as a mapping."""
     found = {}
     for name, hazard in pairs(values, "--category", "CATEGORY=HAZARD").items():
         try:
@@ -243,7 +245,8 @@ def _categories(values: Sequence[str]) -> dict[str, Hazard]:
     return found
 
 
-def _naming(fields: Sequence[str], subjects: Sequence[str]) -> Naming:
+def naming_of(fields: Sequence[str], subjects: Sequence[str]) -> Naming:
+    """``--field`` and ``--subject`` options as what they say of files."""
     columns = {}
     for value in fields:
         name, _, column = value.partition("=")

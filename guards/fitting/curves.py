@@ -1,9 +1,12 @@
 """Fitting a guard's calibration to labelled rows."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from guards.calibration import Calibration, Curve
 from guards.fitting.scored import Bools, Floats, Scored, log_odds, threshold_flagging
+from guards.hazards import Hazard
 from guards.language import UNKNOWN
 
 LEAST_NAMED = 40
@@ -35,9 +38,7 @@ def fit_calibration(
             # Rows of other hazards are no counter-examples: many show several at once.
             rows = named | harmless
             hazards[hazard] = fit_curve(log_odds(scored.hazards[hazard][rows]), named[rows])
-    odds = curve.slope * log_odds(scored.scores) + curve.offset
-    for hazard, own in hazards.items():
-        odds = np.maximum(odds, own.slope * log_odds(scored.hazards[hazard]) + own.offset)
+    odds = calibrated_odds(scored, curve, hazards)
     limit = threshold_flagging(odds[harmless], flagged)
     spoken = np.array(scored.languages)
     shifts = {}
@@ -59,6 +60,23 @@ def fit_calibration(
         languages=shifts,
         threshold=float(np.clip(1.0 / (1.0 + np.exp(-limit)), 1e-4, 1.0 - 1e-4)),
     )
+
+
+def calibrated_odds(scored: Scored, curve: Curve, hazards: Mapping[Hazard, Curve]) -> Floats:
+    """The highest log-odds of any hazard of each row, before shifts for languages.
+
+    A guard's own score counts by ``curve`` where it is above every hazard's probability.
+    """
+    highest = np.max([*scored.hazards.values(), np.zeros_like(scored.scores)], axis=0)
+    odds = np.where(scored.scores > highest, _moved(curve, scored.scores), -np.inf)
+    for hazard, raw in scored.hazards.items():
+        odds = np.maximum(odds, _moved(hazards.get(hazard, curve), raw))
+    # A row without any finding is still as harmless as the curve says of nothing found.
+    return np.maximum(odds, _moved(curve, np.zeros_like(odds)))
+
+
+def _moved(curve: Curve, raw: Floats) -> Floats:
+    return curve.slope * log_odds(raw) + curve.offset
 
 
 def fit_curve(odds: Floats, labels: Bools) -> Curve:
