@@ -52,6 +52,10 @@ Judge = Callable[[str, bool], Awaitable[Ruling[T]]]
 """Rules on the text so far; the flag says whether it is the whole reply."""
 
 
+_STRETCH = 6.0
+"""At a least interval of 0.15 s, 8 judgements last for 10 s of reply, 12 for 25 s, 20 for 70 s."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How often a growing reply is judged.
@@ -59,9 +63,28 @@ class Pace:
     Attributes:
         interval: least seconds from the start of one judgement to the start of the next. It
             bounds the number of judgements a reply costs; the first and the last never wait.
+        budget: judgements one reply may cost at most; ``None`` sets no limit. Intervals then grow,
+            each by the same factor, so that a long reply is judged more rarely the longer it
+            gets. The last judgement is kept for the whole reply: what gathers after all others
+            are spent is held until then.
     """
 
     interval: float = 0.15
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and self.budget < 1:
+            raise ValueError("budget must be at least one judgement")
+
+    def spent(self, judgements: int) -> bool:
+        """Whether after so many only the one for the whole reply is left."""
+        return self.budget is not None and judgements >= self.budget - 1
+
+    def after(self, judgements: int) -> float:
+        """Least seconds from the start of the last of so many judgements to the next."""
+        if self.budget is None:
+            return self.interval
+        return self.interval * (1.0 + _STRETCH / self.budget) ** (judgements - 1)
 
 
 class Buffer:
@@ -139,22 +162,28 @@ async def released(
     shown = _Shown()
     judged = 0
     next_start = loop.time()
+    begun = 0
     pending: list[tuple[str, bool, asyncio.Task[Ruling[T]]]] = []
 
     def begin() -> None:
+        nonlocal begun
+        begun += 1
         text, whole = buffer.text, buffer.whole
         pending.append((text, whole, loop.create_task(_ruling(judge, text, whole))))
 
     try:
         while True:
             await buffer.beyond(judged)
-            if next_start > loop.time():
+            if pace.spent(begun):
+                await asyncio.wait((buffer.ended,))
+                await buffer.beyond(judged)
+            elif next_start > loop.time():
                 await asyncio.wait((buffer.ended,), timeout=next_start - loop.time())
             if buffer.length == judged and shown.upto == judged:
                 return
-            next_start = loop.time() + pace.interval
             pending.clear()
             begin()
+            next_start = loop.time() + pace.after(begun)
             text, _, task = pending[0]
             if not buffer.closed:
                 await asyncio.wait((task, buffer.ended), return_when=asyncio.FIRST_COMPLETED)

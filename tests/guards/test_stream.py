@@ -273,3 +273,90 @@ def test_a_cut_that_reaches_into_held_text_waits_for_it() -> None:
 
     out = run_virtual(stream(Recorder(0.0, rule), ["abcd", "ef"], gap=0.02))
     assert [piece for _, piece in out] == ["ab", "#"]
+
+
+def paced(judge: Judge[str], count: int, pace: Pace) -> list[tuple[float, str | Halt[str]]]:
+    """A reply of ``count`` tokens, a hundred a second."""
+    return run_virtual(stream(judge, ["x"] * count, pace=pace))
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3, 8, 20])
+def test_a_budget_bounds_the_judgements_of_any_reply(budget: int) -> None:
+    for count in (1, 10, 300, 2_000):
+        judge = Recorder(0.04, allow)
+        out = paced(judge, count, Pace(interval=0.15, budget=budget))
+        assert shown(out) == "x" * count
+        assert len(judge.seen) <= budget
+        assert len(judge.seen[-1][1]) == count
+
+
+def test_a_budget_stretches_the_intervals_and_not_the_beginning() -> None:
+    judge = Recorder(0.001, allow)
+    out = paced(judge, 3000, Pace(interval=0.15, budget=12))
+    assert out[0][0] == pytest.approx(0.01 + 0.001)
+    starts = [start for start, _, _ in judge.seen]
+    gaps = [b - a for a, b in itertools.pairwise(starts[:-1])]
+    assert gaps[0] == pytest.approx(0.15)
+    assert all(b == pytest.approx(a * 1.5, rel=0.05) for a, b in itertools.pairwise(gaps))
+    # Thirty seconds are more than twelve judgements last for: the rest waits for the end.
+    assert len(judge.seen) == 12
+    assert starts[-1] == pytest.approx(30.0)
+
+
+def test_what_comes_after_the_budget_is_held_until_the_whole_is_judged() -> None:
+    judge = Recorder(0.04, lambda text: Halt(value="stop") if "BAD" in text else Release())
+    tokens = ["a"] * 50 + ["BAD"] + ["b"] * 50
+    out = run_virtual(stream(judge, tokens, pace=Pace(interval=0.1, budget=3)))
+    assert "BAD" not in shown(out)
+    assert "b" not in shown(out)
+    assert out[-1][1] == Halt(value="stop")
+    assert [whole for _, _, whole in judge.seen] == [False, False, True]
+
+
+def test_without_a_judgement_left_a_failed_reply_is_not_judged() -> None:
+    async def fails() -> list[str | Halt[str]]:
+        buffer = Buffer()
+        out: list[str | Halt[str]] = []
+
+        async def feeding() -> None:
+            buffer.push("abc")
+            await asyncio.sleep(1.0)
+            buffer.push("def")
+            buffer.close(ConnectionError("gone"))
+
+        feeder = asyncio.create_task(feeding())
+        async with aclosing(released(buffer, judge, Pace(interval=0.1, budget=2))) as pieces:
+            with pytest.raises(ConnectionError):
+                out.extend([piece async for piece in pieces])
+        await feeder
+        return out
+
+    judge = Recorder(0.04, allow)
+    run_virtual(fails())
+    assert [text for _, text, _ in judge.seen] == ["abc"]
+
+
+@given(
+    tokens=st.lists(st.sampled_from(["ann", "@", "b", " ", "x ", " y@"]), max_size=30),
+    delay=st.floats(0, 0.2),
+    gap=st.floats(0, 0.05),
+    interval=st.floats(0, 0.3),
+    budget=st.integers(1, 6),
+)
+def test_on_a_budget_every_character_was_judged_and_the_tail_with_the_whole(
+    tokens: list[str], delay: float, gap: float, interval: float, budget: int
+) -> None:
+    judge = Recorder(delay, before_the_at)
+    pace = Pace(interval=interval, budget=budget)
+    out = run_virtual(stream(judge, tokens, gap=gap, pace=pace))
+    text = "".join(tokens)
+    assert shown(out) == re.sub(r"\S*@\S*", "#", text)
+    assert len(judge.seen) <= budget
+    assert not text or judge.seen[-1][1] == text
+    assert judge.running == 0
+
+
+@pytest.mark.parametrize("budget", [0, -1])
+def test_a_budget_pays_for_at_least_one(budget: int) -> None:
+    with pytest.raises(ValueError, match="budget"):
+        Pace(budget=budget)
