@@ -5,13 +5,15 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 from typer.main import get_command
 
 from assistant.cli.exits import Complaint, Exit
 from assistant.cli.mounts import MOUNTS, LazyGroup
+from policies.audience import Audience
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -89,6 +91,64 @@ def serve(
     from assistant.cli.serve import run_serve
 
     run_serve(host=host, port=port, workers=workers, json_mode=json)
+
+
+@app.command()
+def moderate(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="File of JSON lines, also .gz; - reads a pipe.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File for the decisions, also .gz; - prints them.")
+    ],
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(help="Guard that must judge, may be repeated [those of CORRAL_GUARDS]."),
+    ] = None,
+    text_field: Annotated[str, typer.Option(help="Field with the text.")] = "text",
+    subject: Annotated[
+        Literal["user_input", "reply", "tool_result", "document"],
+        typer.Option(help="What lines are that do not say so."),
+    ] = "user_input",
+    audience: Annotated[
+        Audience, typer.Option(help="Whom it is decided for: general, minor or adult.")
+    ] = Audience.GENERAL,
+    locale: Annotated[
+        str | None,
+        typer.Option(
+            help="Language of the policy's text; by default the text's own, else CORRAL_LOCALE."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Lines judged at a time.")] = 8,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes or Ray actors, each with those jobs.")
+    ] = 1,
+    backend: Annotated[
+        Literal["local", "ray"], typer.Option(help="Where it runs: ray for many machines.")
+    ] = "local",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew instead of going on after the last line.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Decide every line of a file by the policy. Ends with 1 if a line gave an error."""
+    from assistant.cli.moderate import moderate_files
+    from guards.conversation import Subject
+
+    moderate_files(
+        source,
+        target,
+        guards=guard,
+        text_field=text_field,
+        subject=Subject(subject),
+        audience=audience,
+        locale=locale,
+        jobs=jobs,
+        processes=processes,
+        on_ray=backend == "ray",
+        fresh=fresh,
+        json_mode=json,
+    )
 
 
 @app.command()

@@ -67,7 +67,8 @@ def page(report: Report) -> str:
         f"<h1>Guard evaluation: {text_of(guards)}</h1>",
         (
             f'<p class="muted">{text_of(report.origin.made)} · {rows} rows, {harmful} of them '
-            f"harmful · threshold {report.terms.threshold:g} · Corral {text_of(report.origin.corral)}</p>"
+            f"harmful · threshold {report.terms.threshold:g} · Corral "
+            f"{text_of(report.origin.corral)}</p>"
         ),
         *_failures(report),
         summary(report),
@@ -94,7 +95,8 @@ def summary(report: Report) -> str:
     body.append(
         ("99th percentile", [f"<td>{t.p99:.2f} ms</td>" if t else _NONE for t in latencies])
     )
-    return table("", [guard.name for guard in guards], body)
+    shown = table("", [guard.name for guard in guards], body)
+    return f'<div class="summary">{shown}</div>'
 
 
 def table(corner: str, head: Sequence[str], body: Iterable[tuple[str, Sequence[str]]]) -> str:
