@@ -25,8 +25,9 @@ from assistant.memory.redis_store import RedisSessionStore
 from assistant.orchestrator import Orchestrator, TurnLimits
 from assistant.settings import Settings
 from guards.conversation import Exchange, Subject, text_message
-from guards.descriptions import Description, LlamaGuardDescription, Workshop
 from guards.guard import Guard
+from guards.making import Description, Workshop
+from guards.models.described import LlamaGuardDescription
 from guards.panel import Panel, Seat
 from guards.roster import Roster, RosterError, load_roster
 from guards.stream import Pace

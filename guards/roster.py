@@ -7,7 +7,8 @@ import yaml
 from pydantic import ValidationError
 
 from guards.calibration import Calibrated, Calibration
-from guards.descriptions import BUILT_IN, Description, Making, RosterFile, Workshop
+from guards.descriptions import BUILT_IN, RosterFile
+from guards.making import Description, Making, Workshop
 from guards.panel import Seat
 
 

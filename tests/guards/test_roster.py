@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from guards.conversation import Subject
-from guards.descriptions import Workshop
+from guards.making import Workshop
 from guards.roster import RosterError, load_roster
 from guards.upstream import open_upstreams
 
