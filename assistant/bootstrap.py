@@ -135,7 +135,7 @@ async def assemble(
                     input_chars=connected.max_input_chars,
                     renew_every=limits.lock_ttl / 3,
                 ),
-                pace=Pace(),
+                pace=Pace(budget=connected.reply_judgements or None),
             ),
         )
 

@@ -106,6 +106,10 @@ class Settings(BaseSettings):
     guard_api_key: SecretStr = Field(SecretStr(""), description="Bearer key sent to the guard.")
     guard_timeout: Seconds = Field(5.0, description="Seconds one judgement may take.")
 
+    reply_judgements: int = Field(
+        24, ge=0, le=10_000, description="Judgements one reply may cost; 0 sets no limit."
+    )
+
     # policy
     policy: Path | None = Field(None, description="Policy file; none is the built-in one.")
 
