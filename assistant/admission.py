@@ -8,10 +8,10 @@ from typing import assert_never
 from assistant.errors import InvalidTurnError
 from assistant.turn import Turn
 from assistant.vetted import Vetted, digests
-from guards.conversation import Exchange, ImagePart, Message, Role, Subject, TextPart
+from guards.conversation import Exchange, ImagePart, Message, Role, TextPart
+from guards.exchanges import exchanges_of
 from guards.panel import Panel
 from guards.redaction import Cut, redact
-from plugins.broker import call_exchange
 from policies.bundle import Policy
 from policies.decision import Allow, Blocking, Decision, Escalate, Refuse, Rewrite, Steer, Support
 
@@ -108,23 +108,11 @@ class Admission:
 
 
 def _exchanges(message: Message, before: tuple[Message, ...]) -> list[Exchange]:
-    match message.role:
-        case Role.USER:
-            subject = Subject.USER_INPUT
-        case Role.TOOL:
-            subject = Subject.TOOL_RESULT
-        case Role.ASSISTANT:
-            subject = Subject.REPLY
-        case Role.SYSTEM:
-            raise InvalidTurnError(
-                "a system message belongs in the turn's instructions", field="messages"
-            )
-        case _:
-            assert_never(message.role)
-    exchanges = [Exchange(subject=subject, message=message, context=before)]
-    if any(isinstance(part, ImagePart) for part in message.parts):
-        exchanges.append(Exchange(subject=Subject.IMAGE, message=message, context=before))
-    return exchanges + [call_exchange(call, before) for call in message.tool_calls]
+    if message.role is Role.SYSTEM:
+        raise InvalidTurnError(
+            "a system message belongs in the turn's instructions", field="messages"
+        )
+    return exchanges_of(message, before)
 
 
 def _combine(

@@ -16,15 +16,8 @@ import referencing
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
 
-from guards.conversation import (
-    BY_MODEL,
-    Exchange,
-    Message,
-    Role,
-    Subject,
-    TextPart,
-    ToolCall,
-)
+from guards.conversation import Exchange, Message, ToolCall
+from guards.exchanges import call_exchange
 from guards.panel import Panel
 from plugins.tool import ToolSpec
 from policies.bundle import Audience, Policy
@@ -105,18 +98,6 @@ def _compiled(schema: bytes) -> Validator:
     jsonschema.Draft202012Validator.check_schema(parsed)
     # An empty registry keeps a schema's $ref from fetching anything over the network.
     return jsonschema.Draft202012Validator(parsed, registry=referencing.Registry())
-
-
-def call_exchange(call: ToolCall, context: tuple[Message, ...]) -> Exchange:
-    """A tool call as something to judge."""
-    message = Message(
-        id=call.id,
-        role=Role.ASSISTANT,
-        parts=(TextPart(text=f"{call.name}({call.arguments})"),),
-        provenance=BY_MODEL,
-        tool_calls=(call,),
-    )
-    return Exchange(subject=Subject.TOOL_CALL, message=message, context=context)
 
 
 def _problem(call: ToolCall, toolbox: Toolbox) -> str | None:
