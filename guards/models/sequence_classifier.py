@@ -120,7 +120,8 @@ class SequenceClassifier(ServedGuard):
         )
 
     def _shown(self, exchange: Exchange) -> str:
-        return neutralised(exchange.text)
+        # A server may refuse to classify nothing at all.
+        return neutralised(exchange.text) or " "
 
     async def _opinion(self, exchange: Exchange, judged: str, deadline: float) -> Opinion:
         probabilities: dict[Category, float] = {}
