@@ -9,6 +9,7 @@ import typer
 from assistant.bootstrap import load_policy, seat_panel
 from assistant.cli.exits import Exit
 from assistant.cli.guard_calibrate import calibrate
+from assistant.cli.guard_compare import compare_guards
 from assistant.cli.guard_evaluate import evaluate
 from assistant.cli.report import milliseconds
 from assistant.cli.terminal import Terminal
@@ -158,4 +159,5 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
 
 
 app.command()(evaluate)
+app.command("compare")(compare_guards)
 app.command()(calibrate)

@@ -196,13 +196,56 @@ def bootstrap(
         value = float(measure(t))
         if math.isnan(value):
             continue
-        figures[name] = Figure(value=value)
-        found = np.concatenate(drawn[name]) if drawn[name] else np.empty(0)
-        known = found[~np.isnan(found)]
-        if len(known):
-            low, high = np.percentile(known, [2.5, 97.5])
-            figures[name] = Figure(value=value, low=float(low), high=float(high))
+        figures[name] = _with_interval(value, drawn[name])
     return figures
+
+
+def _with_interval(value: float, drawn: list[Floats]) -> Figure:
+    found = np.concatenate(drawn) if drawn else np.empty(0)
+    known = found[~np.isnan(found)]
+    if not len(known):
+        return Figure(value=value)
+    low, high = np.percentile(known, [2.5, 97.5])
+    return Figure(value=value, low=float(low), high=float(high))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """A figure of two guards on the same rows; ``difference`` is the second less the first."""
+
+    first: float
+    second: float
+    difference: Figure
+
+
+def paired_bootstrap(
+    labels: Bools,
+    first: tuple[Floats, dict[str, Measure]],
+    second: tuple[Floats, dict[str, Measure]],
+    *,
+    resamples: int,
+    rng: np.random.Generator,
+) -> dict[str, Paired]:
+    """Every measure of two guards' scores, with the interval of their difference.
+
+    In each resample the same rows count for both. Both mappings hold the same names; the
+    measures may differ in their threshold. What is undefined for the rows is left out.
+    """
+    sides = [(tally(labels, scores), scores, measures) for scores, measures in (first, second)]
+    differences: dict[str, list[Floats]] = {name: [] for name in first[1]}
+    for picks in _picked(labels, resamples, rng):
+        blocks = [_retallied(t, scores, labels, picks) for t, scores, _ in sides]
+        for name in differences:
+            ours, theirs = (side[2][name](block) for side, block in zip(sides, blocks, strict=True))
+            differences[name].append(theirs - ours)
+    found = {}
+    for name in first[1]:
+        a, b = (float(measures[name](t)) for t, _, measures in sides)
+        if not (math.isnan(a) or math.isnan(b)):
+            found[name] = Paired(
+                first=a, second=b, difference=_with_interval(b - a, differences[name])
+            )
+    return found
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
@@ -245,6 +288,38 @@ def _drawn(counts: Floats, size: int, rng: np.random.Generator) -> Floats:
     picks += np.arange(size)[:, None] * groups
     counted = np.bincount(picks.ravel(), minlength=size * groups)
     return counted.reshape(size, groups).astype(np.float64)
+
+
+def _picked(
+    labels: Bools, resamples: int, rng: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Blocks of resampled rows by their place, as many harmful and harmless ones as there are."""
+    classes = [np.flatnonzero(labels), np.flatnonzero(~labels)]
+    block = max(1, _BLOCK // max(len(labels), 1))
+    for done in range(0, resamples, block):
+        size = min(block, resamples - done)
+        yield np.concatenate(
+            [
+                members[rng.integers(0, len(members), size=(size, len(members)))]
+                for members in classes
+                if len(members)
+            ],
+            axis=1,
+        )
+
+
+def _retallied(t: Tally, scores: Floats, labels: Bools, picks: npt.NDArray[np.int64]) -> Tally:
+    """``t`` of the picked rows: one line for each line of ``picks``."""
+    size, groups = len(picks), len(t.at)
+    place = np.searchsorted(-t.at, -scores)
+    cells = place[picks] + np.arange(size)[:, None] * groups
+    harmful = labels[picks]
+
+    def counted(members: npt.NDArray[np.int64]) -> Floats:
+        found = np.bincount(members, minlength=size * groups)
+        return found.reshape(size, groups).astype(np.float64)
+
+    return Tally(at=t.at, harmful=counted(cells[harmful]), harmless=counted(cells[~harmful]))
 
 
 def _binned(t: Tally, bins: int) -> tuple[Floats, Floats, Floats]:

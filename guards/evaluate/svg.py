@@ -44,7 +44,7 @@ def log_share_axis(title: str) -> Axis:
 
 def axis_to(title: str, most: float) -> Axis:
     """From 0 to a round number at or above ``most``, which is positive."""
-    top = _round_up(most)
+    top = rounded_up(most)
     ticks = tuple((top * n / 4, _short(top * n / 4)) for n in range(5))
     return Axis(title=title, low=0.0, high=top, ticks=ticks)
 
@@ -162,7 +162,8 @@ def _pairs(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]
     return list(zip(xs, ys, strict=True))
 
 
-def _round_up(value: float) -> float:
+def rounded_up(value: float) -> float:
+    """The next of 1, 2, 4, 8 times a power of ten; ``value`` is positive."""
     scale = 10.0 ** math.floor(math.log10(value))
     return next(scale * step for step in (1, 2, 4, 8, 10) if scale * step >= value)
 
