@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from assistant.errors import InvalidTurnError
@@ -11,9 +11,9 @@ from assistant.vetted import Vetted, digests
 from guards.conversation import Exchange, ImagePart, Message, Role, TextPart
 from guards.exchanges import exchanges_of
 from guards.panel import Panel
-from guards.redaction import Cut, redact
 from policies.bundle import Policy
 from policies.decision import Allow, Blocking, Decision, Escalate, Refuse, Rewrite, Steer, Support
+from policies.placeholders import Placeholders
 
 AT_ONCE = 8
 """Judgements of one unknown history side by side; more would crowd out other turns."""
@@ -52,13 +52,18 @@ class Admission:
         self._vetted = vetted
 
     async def judge(
-        self, turn: Turn, history: tuple[Message, ...], report: Report
+        self,
+        turn: Turn,
+        history: tuple[Message, ...],
+        placeholders: Placeholders,
+        report: Report,
     ) -> Admitted | Denied:
         """Decide about ``turn.message`` after ``history``, the newest part of the past.
 
         The past of a remembered session was judged when it was new. Any other is the caller's
         word, and each of its messages is judged unless the same message was allowed before
-        after the same past. ``report`` hears of every decision before it takes effect.
+        after the same past. ``placeholders`` are the conversation's, and get those of what is
+        rewritten. ``report`` hears of every decision before it takes effect.
         """
         messages = (*history, turn.message)
         chain: list[bytes] = []
@@ -76,7 +81,7 @@ class Admission:
         for (_, exchange), decision in zip(exchanges, decisions, strict=True):
             report(exchange, decision)
         decided = list(zip((i for i, _ in exchanges), decisions, strict=True))
-        result = _combine(messages, decided)
+        result = _combine(messages, decided, placeholders)
         if chain and isinstance(result, Admitted):
             # A message of several parts is known only when all of them were allowed as they are.
             changed = {index for index, decision in decided if not isinstance(decision, Allow)}
@@ -116,23 +121,22 @@ def _exchanges(message: Message, before: tuple[Message, ...]) -> list[Exchange]:
 
 
 def _combine(
-    messages: tuple[Message, ...], decided: Sequence[tuple[int, Decision]]
+    messages: tuple[Message, ...],
+    decided: Sequence[tuple[int, Decision]],
+    placeholders: Placeholders,
 ) -> Admitted | Denied:
     """The strictest outcome: anything blocked blocks all, redactions and guidance add up."""
-    kept = list(messages)
+    rewrites: dict[int, Rewrite] = {}
     guidance: dict[str, None] = {}
     last: Decision | None = None
-    changed = False
     for index, decision in decided:
         match decision:
             case Refuse() | Escalate() | Support():
                 return Denied(decision=decision)
             case Rewrite():
-                kept[index] = redacted(kept[index], decision)
-                changed = True
+                rewrites[index] = decision
             case Steer():
                 guidance[decision.guidance] = None
-                changed = True
             case Allow():
                 pass
             case _:
@@ -141,29 +145,33 @@ def _combine(
             last = decision
     if last is None:
         raise AssertionError("the new message is always judged")
+    kept = [
+        _as_read(message, rewrites.get(index), placeholders)
+        for index, message in enumerate(messages)
+    ]
     return Admitted(
         history=tuple(kept[:-1]),
         message=kept[-1],
         guidance=tuple(guidance),
         decision=last,
-        changed=changed,
+        changed=bool(rewrites or guidance or tuple(kept) != messages),
     )
 
 
-def redacted(message: Message, decision: Rewrite) -> Message:
-    """``message`` with the decision's spans of its text replaced; images stay."""
-    text = redact(message.text, cuts(decision))
+def _as_read(message: Message, rewrite: Rewrite | None, placeholders: Placeholders) -> Message:
+    """``message`` as the model reads it; called for one message after the other.
+
+    A caller's past holds replies as the user saw them, with values given back: the model reads
+    the placeholders there that it wrote itself.
+    """
+    if rewrite is None and message.role is not Role.ASSISTANT:
+        return message
+    text = message.text
+    if rewrite is not None:
+        text = placeholders.rewritten(text, rewrite)
+    if message.role is Role.ASSISTANT:
+        text = placeholders.conceal(text)
+    if text == message.text:
+        return message
     images = (part for part in message.parts if isinstance(part, ImagePart))
-    return Message(
-        id=message.id,
-        role=message.role,
-        parts=(TextPart(text=text), *images),
-        provenance=message.provenance,
-        tool_calls=message.tool_calls,
-        tool_call_id=message.tool_call_id,
-    )
-
-
-def cuts(decision: Rewrite) -> tuple[Cut, ...]:
-    """What ``decision`` takes out of the text, and what stands there instead."""
-    return tuple(Cut(span=span, replacement=decision.replacement) for span in decision.spans)
+    return replace(message, parts=(TextPart(text=text), *images))

@@ -20,12 +20,13 @@ from assistant.memory.protocol import Answer, Answered, Commit, Lease, SessionSt
 from assistant.reply import Course, Outcome, ReplyGate, blocked_outcome
 from assistant.turn import Turn
 from assistant.vetted import Vetted
-from guards.conversation import ImagePart, Message
+from guards.conversation import ImagePart, Message, TextPart
 from guards.panel import Panel
 from guards.stream import Pace
 from plugins.broker import Broker, Toolbox, ToolSchemaError
 from policies.bundle import Policy
 from policies.decision import decision_name
+from policies.placeholders import Placeholders
 from policies.schema import Drafting
 
 
@@ -86,7 +87,13 @@ class Orchestrator:
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         emit = events.put_nowait
         record = Record(log=self._log, bodies=self._entries, turn=turn, emit=emit)
-        course = Course(turn=turn, toolbox=self._checked(turn), record=record, emit=emit)
+        course = Course(
+            turn=turn,
+            placeholders=Placeholders(),
+            toolbox=self._checked(turn),
+            record=record,
+            emit=emit,
+        )
         task = asyncio.create_task(self._within_time(course))
         task.add_done_callback(lambda _: events.put_nowait(None))
         try:
@@ -130,7 +137,11 @@ class Orchestrator:
         if isinstance(opened, Answered):
             _replay(course, opened.answer)
             return
-        course = replace(course, turn=replace(turn, history=opened.history))
+        course = replace(
+            course,
+            turn=replace(turn, history=opened.history),
+            placeholders=Placeholders(opened.placeholders),
+        )
         try:
             async with self._held(opened.lease):
                 await self._recorded(course, opened.lease)
@@ -188,11 +199,15 @@ class Orchestrator:
         context = await self._context(turn, turn.history, turn.message)
         if self._policy.drafting is Drafting.SPECULATIVE:
             async with self._draft(turn, context) as draft:
-                admission = await self._admission.judge(turn, context.history, decided)
+                admission = await self._admission.judge(
+                    turn, context.history, course.placeholders, decided
+                )
                 if isinstance(admission, Admitted) and not admission.changed:
                     return await self._gate.release(course, context.past, draft, admission.decision)
         else:
-            admission = await self._admission.judge(turn, context.history, decided)
+            admission = await self._admission.judge(
+                turn, context.history, course.placeholders, decided
+            )
         if isinstance(admission, Denied):
             course.emit(Refused(decision=admission.decision, text=admission.decision.text))
             return blocked_outcome(admission.decision, turn.message, None)
@@ -238,7 +253,8 @@ class Orchestrator:
         name, clause = decision_name(outcome.decision), outcome.decision.basis.clause
         if lease is None:
             if outcome.reply is not None and not outcome.blocked:
-                self._admission.answered(course.turn, outcome.reply)
+                shown = replace(outcome.reply, parts=(TextPart(text=outcome.text),))
+                self._admission.answered(course.turn, shown)
         else:
             answer = Answer(
                 text=outcome.text,
@@ -250,9 +266,12 @@ class Orchestrator:
             )
             said = tuple(m for m in (outcome.message, outcome.reply) if m is not None)
             kept, apart = ((), said) if outcome.blocked else (said, ())
-            await self._store.commit(
-                lease, Commit(remembered=kept, quarantined=apart, answer=answer)
+            # Of a blocked turn no later one reads anything, so none needs its placeholders.
+            placeholders = () if outcome.blocked else course.placeholders.known
+            commit = Commit(
+                remembered=kept, quarantined=apart, answer=answer, placeholders=placeholders
             )
+            await self._store.commit(lease, commit)
         course.emit(
             Finished(
                 reason=outcome.reason,

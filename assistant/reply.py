@@ -6,7 +6,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from assistant.admission import cuts
 from assistant.audit.record import Record
 from assistant.clock import Ids
 from assistant.draft import Draft
@@ -20,6 +19,7 @@ from assistant.events import (
     ToolCallReleased,
     Usage,
 )
+from assistant.restoring import Restorer
 from assistant.turn import Turn
 from guards.conversation import BY_MODEL, Exchange, Message, Role, Subject, TextPart, ToolCall
 from guards.panel import Panel
@@ -27,14 +27,19 @@ from guards.stream import Halt, Pace, Redact, Release, Ruling, released
 from plugins.broker import Broker, InvalidCall, Toolbox
 from policies.bundle import Policy
 from policies.decision import Allow, Blocking, Decision, Escalate, Refuse, Rewrite, Steer, Support
+from policies.placeholders import Placeholders
 from policies.texts import REFUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """One turn under way: what it is, and where its events and decisions go."""
+    """One turn under way: what it is, and where its events and decisions go.
+
+    ``placeholders`` are those of its session, or of the conversation it brings along.
+    """
 
     turn: Turn
+    placeholders: Placeholders
     toolbox: Toolbox
     record: Record
     emit: Callable[[Event], None]
@@ -49,7 +54,8 @@ class Outcome:
         reason, usage: why the reply ended and what it cost.
         text: what the user is left with.
         message: the user's message as the model read it.
-        reply: the model's reply: as released, or as drafted when ``blocked``.
+        reply: the model's reply: as released but with its placeholders, or as drafted when
+            ``blocked``.
         blocked: whether nothing of this turn may reach a later context (I6).
     """
 
@@ -99,7 +105,14 @@ class ReplyGate:
             EngineError: the draft failed; what was released until then stands.
         """
         reply_id = self._ids("msg_")
+        written: list[str] = []
         shown: list[str] = []
+        restorer = Restorer(course.placeholders.values)
+
+        def show(text: str) -> None:
+            if text:
+                shown.append(text)
+                course.emit(TextReleased(text=text))
 
         async def judge(text: str, whole: bool) -> Ruling[Blocking]:
             exchange = Exchange(
@@ -111,14 +124,16 @@ class ReplyGate:
             turn = course.turn
             decision = self._policy.decide(exchange, verdict, turn.audience, turn.locale)
             course.record.decided(exchange, decision)
-            return self._ruling(decision, turn.locale, None if whole else verdict.hold)
+            hold = None if whole else verdict.hold
+            return self._ruling(course, text, decision, hold)
 
         async with aclosing(released(draft.buffer, judge, self._pace)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Halt):
                     return await self._halt(course, draft, past, piece.value, reply_id, shown)
-                shown.append(piece)
-                course.emit(TextReleased(text=piece))
+                written.append(piece)
+                show(restorer.feed(piece))
+        show(restorer.end())
         calls = await self._calls(course, past, draft)
         if not isinstance(calls, tuple):
             return await self._halt(course, draft, past, calls, reply_id, shown)
@@ -127,14 +142,13 @@ class ReplyGate:
         completed = draft.completed
         if completed is None:
             raise EngineResponseError("the engine's answer broke off")
-        text = "".join(shown)
         return Outcome(
             decision=admitted,
             reason=FinishReason.TOOL_CALLS if calls else completed.reason,
             usage=completed.usage,
-            text=text,
+            text="".join(shown),
             message=past[-1],
-            reply=replace(_reply(reply_id, text), tool_calls=calls),
+            reply=replace(_reply(reply_id, "".join(written)), tool_calls=calls),
             blocked=False,
         )
 
@@ -177,11 +191,18 @@ class ReplyGate:
         course.emit(event(decision=decision, text=decision.text))
         return blocked_outcome(decision, past[-1], _reply(reply_id, draft.buffer.text))
 
-    def _ruling(self, decision: Decision, locale: str, hold: int | None) -> Ruling[Blocking]:
+    def _ruling(
+        self, course: Course, text: str, decision: Decision, hold: int | None
+    ) -> Ruling[Blocking]:
+        locale = course.turn.locale
         if isinstance(decision, Allow):
             return Release(upto=hold)
         if isinstance(decision, Rewrite):
-            return Redact(cuts=cuts(decision), otherwise=self._refusal(decision, locale), upto=hold)
+            return Redact(
+                cuts=course.placeholders.cuts(text, decision),
+                otherwise=self._refusal(decision, locale),
+                upto=hold,
+            )
         blocking = self._blocking(decision, locale)
         return Release(upto=hold) if blocking is None else Halt(value=blocking)
 

@@ -23,7 +23,8 @@ from guards.verdict import Finding, Judgement, Span, Unscanned, Verdict
 from policies.audience import Audience
 from policies.bundle import Policy
 from policies.decision import Decision, Escalate, Refuse, Rewrite, Steer, Support, decision_name
-from policies.schema import FailureName, HazardName, Slug, Strict, SubjectName, Words
+from policies.placeholders import Placeholders
+from policies.schema import FailureName, HazardName, Label, Slug, Strict, SubjectName, Words
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -38,6 +39,7 @@ class FindingModel(Strict):
         default=None, description="The piece of the text it stands at, where guards mark places."
     )
     custom: Words | None = Field(default=None, description="A category of your own.")
+    label: Label | None = Field(default=None, description="What exactly was found.")
 
 
 class ExpectModel(Strict):
@@ -122,8 +124,11 @@ def _differences(expect: ExpectModel, decision: Decision, text: str) -> Iterator
     match decision:
         case Support(text=said) | Refuse(text=said) | Escalate(text=said):
             pass
-        case Steer(guidance=said) | Rewrite(replacement=said):
+        case Steer(guidance=said):
             pass
+        case Rewrite():
+            cuts = Placeholders().cuts(text, decision)
+            said = "\n".join(cut.replacement for cut in cuts)
         case _:
             said = ""
     for piece in expect.says:
@@ -136,10 +141,8 @@ def _differences(expect: ExpectModel, decision: Decision, text: str) -> Iterator
 
 
 def rewritten(text: str, decision: Rewrite) -> str:
-    """``text`` as ``decision`` would have it."""
-    for span in reversed(decision.spans):
-        text = text[: span.start] + decision.replacement + text[span.end :]
-    return text
+    """``text`` as ``decision`` would have it at the start of a session."""
+    return Placeholders().rewritten(text, decision)
 
 
 def exchange_of(case: CaseModel) -> Exchange:
@@ -195,5 +198,9 @@ def _finding(case: CaseModel, model: FindingModel) -> Finding:
         start = case.text.index(model.at)
         span = Span(start=start, end=start + len(model.at))
     return Finding(
-        hazard=model.hazard, probability=model.probability, span=span, custom=model.custom
+        hazard=model.hazard,
+        probability=model.probability,
+        span=span,
+        custom=model.custom,
+        label=model.label,
     )

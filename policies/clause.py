@@ -79,10 +79,12 @@ class Clause:
     subjects: frozenset[Subject]
     hazards: frozenset[Hazard]
     custom: frozenset[str]
+    labels: frozenset[str]
     cutoffs: Cutoffs
     guards: frozenset[str]
     guard_cutoffs: Mapping[str, Cutoffs]
     condition: Condition | None
+    restore: bool
     tests: tuple[str, ...]
 
     @property
@@ -109,12 +111,14 @@ def compile_clause(model: ClauseModel, order: int, condition: Condition | None) 
         subjects=frozenset(subjects),
         hazards=frozenset(model.hazards),
         custom=frozenset(model.custom),
+        labels=frozenset(model.labels),
         cutoffs=cutoffs(model.thresholds),
         guards=frozenset(model.guards),
         guard_cutoffs=MappingProxyType(
             {name: cutoffs(given) for name, given in model.guard_thresholds.items()}
         ),
         condition=condition,
+        restore=model.restore,
         tests=tuple(model.tests),
     )
 

@@ -8,15 +8,17 @@ from guards.conversation import Subject
 from guards.hazards import Hazard
 from policies.clause import DEFAULT_PAYLOAD, PAYLOAD_FIELD, RESERVED_IDS, cutoffs
 from policies.conditions import Compiler, Condition, ConditionError
+from policies.decision import NUMBER
 from policies.document import Document, Location
 from policies.mistakes import Mistake
 from policies.phrases import PhraseList
 from policies.schema import ClauseModel, DegradedModel, Kind, Thresholds
 from policies.sources import Sources
-from policies.texts import ANYWHERE, LINE_KEYS, REQUIRED_KEYS, RESOURCES, TITLE
+from policies.texts import ANYWHERE, LABEL, LINE_KEYS, REQUIRED_KEYS, RESOURCES, TITLE
 from policies.validation import nearest
 
 _PLACEHOLDER = re.compile(r"\{[^{}\n]*\}")
+_RESTORABLE = re.compile(r"(?=.*\{label\})(?=.*\{number\})[^\w\s{].{0,62}[^\w\s}]")
 
 SUBJECTS_OF: dict[Kind, frozenset[Subject]] = {
     Kind.STEER: frozenset({Subject.USER_INPUT, Subject.TOOL_RESULT, Subject.DOCUMENT}),
@@ -27,6 +29,9 @@ SUBJECTS_OF: dict[Kind, frozenset[Subject]] = {
 }
 """Where a decision makes sense: a finished reply cannot be steered, an image has no spans, and
 a rewritten argument would no longer be the call the model asked for."""
+
+RESTORED_SUBJECTS = frozenset({Subject.USER_INPUT, Subject.TOOL_RESULT, Subject.DOCUMENT})
+"""What a reply may give back: what was put in, not what the model came up with."""
 
 
 def find_mistakes(sources: Sources) -> Iterator[Mistake]:
@@ -92,6 +97,8 @@ def _check_placeholders(
     known = {LINE_KEYS[key]} if key in LINE_KEYS else {RESOURCES}
     if key not in REQUIRED_KEYS and key not in LINE_KEYS:
         known.add(TITLE)  # the others may be said where no clause decided
+    if key in {getattr(clause, "replacement", None) for clause in sources.clauses.values()}:
+        known |= {LABEL, NUMBER}
     found = set(_PLACEHOLDER.findall(text)) if isinstance(text, str) else set()
     for placeholder in sorted(found - known):
         message = f"unknown placeholder {placeholder}; known here: {', '.join(sorted(known))}"
@@ -173,7 +180,7 @@ def _check_scores(policy: Document, here: Location, clause: ClauseModel) -> Iter
     if scored and "thresholds" not in written:
         yield policy.mistake(here, "thresholds: missing; hazards and custom need them")
     if not written & {"hazards", "custom"}:
-        for field in sorted(set_fields & {"thresholds", "guards", "guard_thresholds"}):
+        for field in sorted(set_fields & {"labels", "thresholds", "guards", "guard_thresholds"}):
             message = "has no effect without hazards or custom"
             yield policy.mistake((*here, field), message, at_key=True)
     if clause.guards:
@@ -200,6 +207,8 @@ def _check_decision(
         yield policy.mistake(here, f"{field}: missing; {kind} needs it")
     if isinstance(key, str):
         yield from _check_key(sources, policy, (*here, field), key)
+    if clause.restore:
+        yield from _check_restore(sources, policy, here, clause, kind)
     if kind is Kind.REWRITE and not (clause.hazards or clause.custom):
         message = "rewrite needs hazards or custom: a condition finds no span to replace"
         yield policy.mistake((*here, "decision"), message)
@@ -208,6 +217,27 @@ def _check_decision(
         if subject not in allowed:
             message = f"{kind} cannot be done to {subject}"
             yield policy.mistake((*here, "subjects", place), message)
+
+
+def _check_restore(
+    sources: Sources, policy: Document, here: Location, clause: ClauseModel, kind: Kind
+) -> Iterator[Mistake]:
+    if kind is not Kind.REWRITE:
+        message = f"belongs to another decision; {kind} replaces nothing"
+        yield policy.mistake((*here, "restore"), message, at_key=True)
+        return
+    for place, subject in enumerate(getattr(clause, "subjects", ())):
+        if subject not in RESTORED_SUBJECTS:
+            message = f"restore cannot be done to {subject}: it gives back what was put in"
+            yield policy.mistake((*here, "subjects", place), message)
+    for locale, source in sources.texts.items():
+        text = source.model.root.get(clause.replacement or "")
+        if isinstance(text, str) and not _RESTORABLE.fullmatch(text):
+            message = (
+                f'text "{clause.replacement}" for locale "{locale}" must hold {LABEL} and {NUMBER} '
+                f"between brackets or other signs, as in [{LABEL}_{NUMBER}], to be found in a reply"
+            )
+            yield policy.mistake((*here, "restore"), message, at_key=True)
 
 
 def _check_key(sources: Sources, policy: Document, here: Location, key: str) -> Iterator[Mistake]:

@@ -1,7 +1,7 @@
 """From a verdict to a decision. Pure: the same arguments give the same decision (I10)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from guards.conversation import Exchange
@@ -10,10 +10,21 @@ from guards.verdict import Finding, Span, Verdict
 from policies.audience import Audience
 from policies.clause import DEFAULT_DENY, GUARD_UNAVAILABLE, PRIORITIES, Clause, Rules, Table
 from policies.conditions import ConditionFailedError, Facts
-from policies.decision import Allow, Basis, Decision, Escalate, Refuse, Rewrite, Steer, Support
+from policies.decision import (
+    NUMBER,
+    Allow,
+    Basis,
+    Decision,
+    Escalate,
+    Redaction,
+    Refuse,
+    Rewrite,
+    Steer,
+    Support,
+)
 from policies.relief import Relief, find_gap, find_relief
 from policies.schema import Kind
-from policies.texts import REFUSED, UNAVAILABLE, in_locale
+from policies.texts import LABEL, REFUSED, UNAVAILABLE, in_locale
 
 CONDITION_FAILED = "condition failed"
 NOT_LOCATED = "a finding to rewrite has no span"
@@ -21,13 +32,16 @@ NOT_LOCATED = "a finding to rewrite has no span"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A clause that applies. ``reason`` says why it refuses against its own ``kind``."""
+    """A clause that applies, and what it replaces where it rewrites.
+
+    ``reason`` says why it refuses against its own ``kind``.
+    """
 
     clause: Clause
     kind: Kind
     priority: int
     probability: float
-    spans: tuple[Span, ...] = ()
+    located: tuple[tuple[Span, Finding], ...] = ()
     reason: str | None = None
 
 
@@ -106,20 +120,22 @@ def _matches(
         if clause.kind is not Kind.REWRITE:
             found.append(_as_written(clause, probability, ()))
         elif hits and all(hit.span is not None for hit in hits):
-            spans = tuple(hit.span for hit in hits if hit.span is not None)
-            found.append(_as_written(clause, probability, spans))
+            located = tuple((hit.span, hit) for hit in hits if hit.span is not None)
+            found.append(_as_written(clause, probability, located))
         else:
             found.append(_as_refusal(clause, probability, NOT_LOCATED))
     return found
 
 
-def _as_written(clause: Clause, probability: float, spans: tuple[Span, ...]) -> Match:
+def _as_written(
+    clause: Clause, probability: float, located: tuple[tuple[Span, Finding], ...]
+) -> Match:
     return Match(
         clause=clause,
         kind=clause.kind,
         priority=clause.priority,
         probability=probability,
-        spans=spans,
+        located=located,
     )
 
 
@@ -145,6 +161,8 @@ def _hits(
             continue
         cutoff = clause.guard_cutoffs.get(judgement.guard, clause.cutoffs)[audience]
         for finding in judgement.findings:
+            if clause.labels and finding.label not in clause.labels:
+                continue
             if finding.hazard in clause.hazards or finding.custom in clause.custom:
                 ceiling = cutoff
                 if relief is not None and cutoff <= 1.0:
@@ -198,7 +216,7 @@ def _carry_out(
         case Kind.SUPPORT:
             return Support(basis=basis, text=text)
         case Kind.REWRITE:
-            return Rewrite(basis=basis, spans=_joined(matches), replacement=text)
+            return Rewrite(basis=basis, redactions=_redactions(rules, locale, matches))
         case Kind.STEER:
             keys = dict.fromkeys(m.clause.payload for m in matches if m.kind is Kind.STEER)
             guidance = "\n\n".join(rules.texts.get(key, locale) for key in keys)
@@ -207,18 +225,41 @@ def _carry_out(
             assert_never(unreachable)
 
 
-def _joined(matches: list[Match]) -> tuple[Span, ...]:
-    """The spans of every rewriting clause in order, those that overlap or touch made one."""
-    spans = sorted(
-        (span.start, span.end) for m in matches if m.kind is Kind.REWRITE for span in m.spans
-    )
-    joined: list[tuple[int, int]] = []
-    for start, end in spans:
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return tuple(Span(start=start, end=end) for start, end in joined)
+def _redactions(rules: Rules, locale: str, matches: list[Match]) -> tuple[Redaction, ...]:
+    """What every rewriting clause replaces, in order. Spans that overlap are made one, and so are
+    ones that touch and would be replaced by the same words."""
+    pieces = [
+        Redaction(
+            span=span,
+            replacement=_replacement(rules, locale, match.clause, finding),
+            restore=match.clause.restore,
+        )
+        for match in matches
+        if match.kind is Kind.REWRITE
+        for span, finding in match.located
+    ]
+    joined: list[Redaction] = []
+    for piece in sorted(pieces, key=lambda r: (r.span.start, -r.span.end)):
+        last = joined[-1] if joined else None
+        if last is None or not _meet(last, piece):
+            joined.append(piece)
+        elif piece.span.end > last.span.end:
+            whole = Span(start=last.span.start, end=piece.span.end)
+            joined[-1] = replace(last, span=whole, restore=last.restore and piece.restore)
+    return tuple(joined)
+
+
+def _meet(left: Redaction, right: Redaction) -> bool:
+    if right.span.start < left.span.end:
+        return True
+    alike = left.replacement == right.replacement and NUMBER not in left.replacement
+    return alike and right.span.start == left.span.end
+
+
+def _replacement(rules: Rules, locale: str, clause: Clause, finding: Finding) -> str:
+    title = in_locale(clause.title, locale, rules.texts.default)
+    text = rules.texts.get(clause.payload, locale, title=title)
+    return text.replace(LABEL, finding.label or finding.hazard.value.upper())
 
 
 def _refuse(

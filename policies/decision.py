@@ -38,13 +38,36 @@ class Allow:
     basis: Basis
 
 
+NUMBER = "{number}"
+"""In a replacement: a number that is the same wherever the same value stands in a session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """A span of the judged text and what stands there instead.
+
+    Attributes:
+        replacement: may hold ``{number}``, which :class:`~policies.placeholders.Placeholders`
+            fills in.
+        restore: whether the user may see in the reply what the span held.
+    """
+
+    span: Span
+    replacement: str
+    restore: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
-    """Go ahead with ``spans`` of the judged text replaced by ``replacement``."""
+    """Go ahead with every one of ``redactions``, which do not overlap and stand in order."""
 
     basis: Basis
-    spans: tuple[Span, ...]
-    replacement: str
+    redactions: tuple[Redaction, ...]
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The places that are replaced."""
+        return tuple(redaction.span for redaction in self.redactions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,9 @@ RelativePath = Annotated[
 ]
 """A file beside the policy or in a folder below it."""
 
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_-]*$", max_length=48)]
+"""What exactly a guard found, as in :attr:`guards.verdict.Finding.label`."""
+
 Threshold = Annotated[float, Field(gt=0, le=1)] | Literal["never"]
 
 
@@ -95,6 +98,9 @@ class ClauseModel(Strict):
     custom: list[Words] = Field(
         default=[], description="Categories of your own guard, matched like hazards."
     )
+    labels: list[Label] = Field(
+        default=[], description="Only findings with one of these labels count; all when left out."
+    )
     thresholds: Thresholds | None = Field(
         default=None, description="Needed with `hazards` or `custom`."
     )
@@ -119,6 +125,9 @@ class ClauseModel(Strict):
     )
     replacement: Key | None = Field(
         default=None, description="Text key of what stands in for the spans (rewrite)."
+    )
+    restore: bool = Field(
+        default=False, description="Whether replies give the user back what was replaced (rewrite)."
     )
     tests: list[Slug] = Field(min_length=1, description="The cases that own this clause.")
 

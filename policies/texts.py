@@ -14,6 +14,7 @@ REQUIRED_KEYS = (SYSTEM_PROMPT, REFUSED, UNAVAILABLE, ESCALATED)
 
 TITLE = "{title}"
 RESOURCES = "{resources}"
+LABEL = "{label}"
 
 LINE_KEYS = {
     "resource_call": "{call}",

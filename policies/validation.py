@@ -27,6 +27,7 @@ _FORMATS = (
     ("[a-z0-9_]*$", "lower-case words joined by underscores"),
     ("^[a-z]{2,3}", "a language tag such as en or zh-TW"),
     ("^[A-Z]{2}$", "a country code such as US"),
+    ("^[A-Z][A-Z0-9_-]*$", "a label in capitals such as EMAIL"),
     ("^[A-Za-z0-9_]", "a file beside the policy or in a folder below it"),
 )
 """A piece of each pattern in :mod:`policies.schema` that tells it from the others, in words."""

@@ -4,6 +4,7 @@ Stored as JSON and not in a binary format so that an operator can read a session
 of the database. Fields that hold their default are left out.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,7 @@ from guards.conversation import (
     TextPart,
     ToolCall,
 )
+from policies.placeholders import Placeholder
 
 VERSION = 1
 """Of the record format. A record of another version is refused, never guessed at."""
@@ -107,6 +109,36 @@ def decode_answer(data: bytes) -> Answer:
         )
     except (KeyError, TypeError, ValueError):
         raise UnreadableRecordError(_DAMAGED) from None
+
+
+def encode_placeholders(placeholders: Sequence[Placeholder]) -> bytes:
+    """All placeholders of a session as one JSON object."""
+    entries = [[p.template, p.number, p.digest, p.value] for p in placeholders]
+    return _dumps({"v": VERSION, "placeholders": entries})
+
+
+def decode_placeholders(data: bytes) -> tuple[Placeholder, ...]:
+    """The inverse of :func:`encode_placeholders`.
+
+    Raises:
+        UnreadableRecordError: the bytes are not placeholders of this version.
+    """
+    try:
+        entries = _checked(_parsed(data))["placeholders"]
+        return tuple([_placeholder(*entry) for entry in entries])
+    except (KeyError, TypeError, ValueError):
+        raise UnreadableRecordError(_DAMAGED) from None
+
+
+def _placeholder(template: object, number: object, digest: object, value: object) -> Placeholder:
+    if not isinstance(number, int):
+        raise TypeError("number is none")
+    return Placeholder(
+        template=_text(template),
+        number=number,
+        digest=_text(digest),
+        value=None if value is None else _text(value),
+    )
 
 
 def _message(record: dict[str, Any]) -> Message:

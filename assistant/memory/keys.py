@@ -31,12 +31,14 @@ class SessionKeys:
         meta: hash; ``version`` counts the commits.
         history: list of encoded messages, oldest first.
         quarantine: list of encoded messages that no turn ever reads (I6).
+        placeholders: string; what stands for redacted values in the history.
     """
 
     lock: str
     meta: str
     history: str
     quarantine: str
+    placeholders: str
     prefix: str
 
     @classmethod
@@ -47,6 +49,7 @@ class SessionKeys:
             meta=prefix + "meta",
             history=prefix + "history",
             quarantine=prefix + "quarantine",
+            placeholders=prefix + "placeholders",
             prefix=prefix,
         )
 

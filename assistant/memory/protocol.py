@@ -6,6 +6,7 @@ from typing import Protocol
 from assistant.events import FinishReason
 from assistant.turn import SessionKey
 from guards.conversation import Message, ToolCall
+from policies.placeholders import Placeholder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +42,14 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """The session is ours; ``history`` is oldest first and never holds quarantined messages."""
+    """The session is ours; ``history`` is oldest first and never holds quarantined messages.
+
+    ``placeholders`` are those of the last commit that had any.
+    """
 
     lease: Lease
     history: tuple[Message, ...]
+    placeholders: tuple[Placeholder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +64,14 @@ class Commit:
     """What a finished turn leaves behind.
 
     ``remembered`` goes into the model's later context; ``quarantined`` is kept for audit apart
-    from it and is never read by a turn (I6).
+    from it and is never read by a turn (I6). ``placeholders`` are all that may stand in what is
+    remembered; they live as long as the session, and a commit without any changes none.
     """
 
     remembered: tuple[Message, ...]
     quarantined: tuple[Message, ...]
     answer: Answer
+    placeholders: tuple[Placeholder, ...] = ()
 
 
 class SessionStore(Protocol):

@@ -13,7 +13,14 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from assistant.clock import Ids, random_id
 from assistant.errors import MemoryUnavailableError, SessionBusyError
 from assistant.memory import scripts
-from assistant.memory.codec import decode_answer, decode_messages, encode_answer, encode_message
+from assistant.memory.codec import (
+    decode_answer,
+    decode_messages,
+    decode_placeholders,
+    encode_answer,
+    encode_message,
+    encode_placeholders,
+)
 from assistant.memory.keys import SessionKeys
 from assistant.memory.limits import MemoryLimits
 from assistant.memory.protocol import Answered, Commit, Lease, Opened
@@ -65,9 +72,9 @@ class RedisSessionStore:
             match await self._try_open(names, turn, token):
                 case [b"answered", bytes(stored)]:
                     return Answered(answer=decode_answer(stored.partition(b" ")[2]))
-                case [b"opened", bytes(version), bytes(records)]:
+                case [b"opened", bytes(version), bytes(records), bytes(placeholders)]:
                     lease = Lease(key=key, turn=turn, token=token, version=int(version))
-                    return Opened(lease=lease, history=await self._decoded(lease, records))
+                    return await self._decoded(lease, records, placeholders)
                 case [b"busy"]:
                     left = end - loop.time()
                 case _:
@@ -102,11 +109,19 @@ class RedisSessionStore:
             _milliseconds(limits.session_ttl),
             _milliseconds(limits.quarantine_ttl),
             limits.messages,
+            encode_placeholders(commit.placeholders) if commit.placeholders else b"",
             len(commit.remembered),
             *map(encode_message, commit.remembered),
             *map(encode_message, commit.quarantined),
         ]
-        keys = [names.lock, names.meta, names.history, names.answer(lease.turn), names.quarantine]
+        keys = [
+            names.lock,
+            names.meta,
+            names.history,
+            names.answer(lease.turn),
+            names.quarantine,
+            names.placeholders,
+        ]
         if not await self._run(scripts.COMMIT, keys, arguments, persist=True):
             raise SessionBusyError(_LOST)
 
@@ -138,7 +153,7 @@ class RedisSessionStore:
                 await self._client.ping()
 
     async def _try_open(self, names: SessionKeys, turn: str, token: str) -> Any:
-        keys = [names.lock, names.meta, names.history, names.answer(turn)]
+        keys = [names.lock, names.meta, names.history, names.answer(turn), names.placeholders]
         ttl = _milliseconds(self._limits.lock_ttl)
         try:
             return await self._run(scripts.OPEN, keys, [token, ttl, self._limits.messages])
@@ -149,9 +164,13 @@ class RedisSessionStore:
                     await self._run(scripts.RELEASE, [names.lock], [token])
             raise
 
-    async def _decoded(self, lease: Lease, records: bytes) -> tuple[Message, ...]:
+    async def _decoded(self, lease: Lease, records: bytes, placeholders: bytes) -> Opened:
         try:
-            return decode_messages(records)
+            return Opened(
+                lease=lease,
+                history=decode_messages(records),
+                placeholders=decode_placeholders(placeholders) if placeholders else (),
+            )
         except MemoryUnavailableError:
             with contextlib.suppress(MemoryUnavailableError):
                 await self.release(lease)

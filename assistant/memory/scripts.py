@@ -26,7 +26,7 @@ class Script:
 # stays good for as long as no other turn was committed, which the version shows.
 
 OPEN = Script("""
--- KEYS lock meta history answer; ARGV token, lock ttl (ms), messages
+-- KEYS lock meta history answer placeholders; ARGV token, lock ttl (ms), messages
 local answer = redis.call('GET', KEYS[4])
 if answer then return {'answered', answer} end
 local holder = redis.call('GET', KEYS[1])
@@ -36,7 +36,8 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local version = redis.call('HGET', KEYS[2], 'version') or '0'
 local history = redis.call('LRANGE', KEYS[3], -tonumber(ARGV[3]), -1)
 -- One JSON array instead of a reply of many parts, which clients read far more slowly.
-return {'opened', version, '[' .. table.concat(history, ',') .. ']'}
+local placeholders = redis.call('GET', KEYS[5]) or ''
+return {'opened', version, '[' .. table.concat(history, ',') .. ']', placeholders}
 """)
 
 RENEW = Script("""
@@ -57,22 +58,24 @@ return redis.call('DEL', KEYS[1])
 """)
 
 COMMIT = Script("""
--- KEYS lock meta history answer quarantine
+-- KEYS lock meta history answer quarantine placeholders
 -- ARGV token, version, answer, answer ttl (ms), session ttl (ms), quarantine ttl (ms), messages,
---      number of remembered, remembered..., quarantined...
+--      placeholders or nothing, number of remembered, remembered..., quarantined...
 local mark = ARGV[1] .. ' '
 local answer = redis.call('GET', KEYS[4])
 if answer then return string.sub(answer, 1, #mark) == mark and 1 or 0 end
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 if not holder and (redis.call('HGET', KEYS[2], 'version') or '0') ~= ARGV[2] then return 0 end
-local last = 8 + tonumber(ARGV[8])
-for i = 9, last do redis.call('RPUSH', KEYS[3], ARGV[i]) end
+local last = 9 + tonumber(ARGV[9])
+for i = 10, last do redis.call('RPUSH', KEYS[3], ARGV[i]) end
 for i = last + 1, #ARGV do redis.call('RPUSH', KEYS[5], ARGV[i]) end
 redis.call('LTRIM', KEYS[3], -tonumber(ARGV[7]), -1)
 redis.call('HINCRBY', KEYS[2], 'version', 1)
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 redis.call('PEXPIRE', KEYS[3], ARGV[5])
+if ARGV[8] ~= '' then redis.call('SET', KEYS[6], ARGV[8]) end
+redis.call('PEXPIRE', KEYS[6], ARGV[5])
 if last < #ARGV then
   redis.call('LTRIM', KEYS[5], -tonumber(ARGV[7]), -1)
   redis.call('PEXPIRE', KEYS[5], ARGV[6])

@@ -9,6 +9,7 @@ from assistant.memory.limits import MemoryLimits
 from assistant.memory.protocol import Answer, Answered, Commit, Lease, Opened
 from assistant.turn import SessionKey
 from guards.conversation import Message
+from policies.placeholders import Placeholder
 
 _FOREVER = float("inf")
 _LOST = "the session was taken over; nothing was written"
@@ -26,6 +27,7 @@ class _Session:
     """One session's data; times are of the event loop's clock."""
 
     history: list[Message] = field(default_factory=list)
+    placeholders: tuple[Placeholder, ...] = ()
     version: int = 0
     until: float = _FOREVER
     quarantine: list[Message] = field(default_factory=list)
@@ -38,6 +40,7 @@ class _Session:
     def expire(self, now: float) -> None:
         if now >= self.until:
             self.history.clear()
+            self.placeholders = ()
             self.version, self.until = 0, _FOREVER
         if now >= self.quarantine_until:
             self.quarantine.clear()
@@ -78,6 +81,7 @@ class InMemorySessionStore:
                 return Opened(
                     lease=Lease(key=key, turn=turn, token=session.holder, version=session.version),
                     history=tuple(session.history),
+                    placeholders=session.placeholders,
                 )
             if now >= end:
                 raise SessionBusyError("another message of the session is still being answered")
@@ -104,6 +108,7 @@ class InMemorySessionStore:
         session, now = self._held(lease)
         limits = self._limits
         session.history = [*session.history, *commit.remembered][-limits.messages :]
+        session.placeholders = commit.placeholders or session.placeholders
         session.version += 1
         session.until = now + limits.session_ttl
         if commit.quarantined:

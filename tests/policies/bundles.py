@@ -142,13 +142,19 @@ def exchange(
 
 
 def found(
-    hazard: Hazard, probability: float, *, span: tuple[int, int] | None = None, custom: str = ""
+    hazard: Hazard,
+    probability: float,
+    *,
+    span: tuple[int, int] | None = None,
+    custom: str = "",
+    label: str = "",
 ) -> Finding:
     return Finding(
         hazard=hazard,
         probability=probability,
         span=Span(start=span[0], end=span[1]) if span else None,
         custom=custom or None,
+        label=label or None,
     )
 
 

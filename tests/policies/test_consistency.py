@@ -428,3 +428,73 @@ def test_a_file_that_is_a_list(tmp_path: Path) -> None:
     path.write_text("- a\n")
     with pytest.raises(PolicyError, match="must be names with values below them"):
         Policy.load(path)
+
+
+REPLACES = """
+hazards: [personal_data]
+subjects: [{subjects}]
+thresholds: {{general: 0.5}}
+decision: rewrite
+replacement: {key}
+restore: true
+"""
+
+
+def of_replacement(folder: Path, body: str, text: str) -> list[str]:
+    files = Files([clause("bad", body)], used=list(Hazard))
+    for name in ("en.yaml", "zh.yaml"):
+        files.other[name] += f'numbered: "{text}"\n'
+    return [m for m in mistakes(files, folder) if "zh" not in m]
+
+
+@pytest.mark.parametrize("text", ["{label} {number}", "[{label}]", "[{number}]", "[removed]"])
+def test_what_replies_give_back_must_be_found_in_them(tmp_path: Path, text: str) -> None:
+    body = REPLACES.format(subjects="user_input", key="numbered")
+    [mistake] = [m for m in of_replacement(tmp_path, body, text) if "restore" in m]
+    assert "must hold {label} and {number} between brackets" in mistake
+
+
+def test_a_reply_gives_back_only_what_was_put_in(tmp_path: Path) -> None:
+    body = REPLACES.format(subjects="user_input, reply", key="numbered")
+    found = of_replacement(tmp_path, body, "[{label}_{number}]")
+    assert any("subjects[1]: restore cannot be done to reply" in mistake for mistake in found)
+
+
+def test_only_rewriting_restores(tmp_path: Path) -> None:
+    body = """
+hazards: [hate]
+subjects: [user_input]
+thresholds: {general: 0.5}
+decision: refuse
+restore: true
+"""
+    assert any(
+        "clauses[0].restore: belongs to another decision; refuse replaces nothing" in mistake
+        for mistake in of_clause(tmp_path, body)
+    )
+
+
+def test_a_label_is_a_code_in_capitals(tmp_path: Path) -> None:
+    body = """
+hazards: [hate]
+labels: [email]
+subjects: [user_input]
+thresholds: {general: 0.5}
+decision: refuse
+"""
+    assert any(
+        '"email" must be a label in capitals such as EMAIL' in mistake
+        for mistake in of_clause(tmp_path, body)
+    )
+
+
+def test_numbers_stand_only_in_replacements(tmp_path: Path) -> None:
+    body = """
+hazards: [hate]
+subjects: [user_input]
+thresholds: {general: 0.5}
+decision: refuse
+text: numbered
+"""
+    found = of_replacement(tmp_path, body, "No {number}")
+    assert any("unknown placeholder {number}" in mistake for mistake in found)
