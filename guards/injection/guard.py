@@ -16,20 +16,20 @@ from guards.verdict import Failure, Finding, Judgement, Span, Unscanned, Verdict
 VERSION = "1"
 """Raised with every change that could change an answer."""
 
-MAX_CHARS = 300_000
+MAX_CHARS = 200_000
 _HIDDEN_MORE = 50_000
 _SUBJECTS = frozenset({Subject.TOOL_RESULT, Subject.DOCUMENT})
 
 
 class DataGuard:
-    """Judges tool results and documents by guards that know injections when they read one.
+    """Judges tool results and documents by guards that know an injection when they read one.
 
     The text is taken apart into what is plain to see and each thing that is hidden or encoded in
     it (:mod:`guards.injection.reveal`), and all of that into segments that overlap, which the
     guards judge side by side. Where a segment holds an attack, the sentences, fields or cells
     that carry it are looked for: with them cut, the rest was judged and found harmless. Every
-    finding has a span, and a label that says how it was hidden; see
-    :class:`~guards.injection.passages.Disguise`.
+    finding has a span, which is the likeliest place where nothing reaches the threshold, and a
+    label that says how it was hidden: a :class:`~guards.injection.passages.Disguise`.
 
     Args:
         seats: who judges the segments, and how long each may take.
@@ -116,7 +116,9 @@ class DataGuard:
         # All first segments at once; most texts hold nothing and end here.
         pieces = [piece for search in searches for piece in search.pieces()]
         await self._asked.about(pieces, exchange.subject)
-        return [attack for search in searches for attack in await search.attacks()]
+        found = [attack for search in searches for attack in await search.attacks()]
+        hot = [attack for attack in found if attack.probability >= self._threshold]
+        return hot or sorted(found, key=lambda attack: -attack.probability)[:1]
 
     def _unscanned(self, reason: Failure, detail: str, start: float) -> Unscanned:
         return Unscanned(
