@@ -7,7 +7,14 @@ import time
 import pytest
 
 from assistant.errors import CorralError
-from tests.live.environment import ROOT, LiveEnvironmentError, safetensors, say, vllm_python
+from tests.live.environment import (
+    ROOT,
+    LiveEnvironmentError,
+    classifier,
+    safetensors,
+    say,
+    vllm_python,
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -16,11 +23,13 @@ def main(arguments: list[str]) -> int:
     try:
         python = vllm_python()
         weights = safetensors(python)
+        classes = classifier(python, weights)
     except (LiveEnvironmentError, CorralError) as error:
         say(f"cannot run: {error}")
         return 1
     os.environ["LIVE_VLLM_PYTHON"] = str(python)
     os.environ["LIVE_WEIGHTS"] = str(weights)
+    os.environ["LIVE_CLASSIFIER"] = str(classes)
     say(f"environment and weights are there after {time.monotonic() - began:.0f} s")
     os.chdir(ROOT)
     code = pytest.main(

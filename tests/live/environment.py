@@ -76,12 +76,27 @@ def safetensors(python: Path) -> Path:
     say(f"pulling {SMOLLM2_135M.name}")
     gguf = ModelStore(cache / "models").pull(SMOLLM2_135M.name)
     say("converting its weights to safetensors (25 s)")
+    return _converted(python, "weights.py", gguf, folder)
+
+
+def classifier(python: Path, weights: Path) -> Path:
+    """A folder with the model of ``weights`` as a classifier; made by ``python`` if need be."""
+    script = Path(__file__).with_name("classifier.py")
+    digest = hashlib.sha256(script.read_bytes()).hexdigest()[:12]
+    folder = weights.with_name(f"{weights.name}-classifier-{digest}")
+    if folder.exists():
+        return folder
+    say("giving the model a classifier's head (20 s)")
+    return _converted(python, script.name, weights, folder)
+
+
+def _converted(python: Path, script: str, source: Path, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as staging:
         unfinished = Path(staging) / folder.name
-        script = Path(__file__).with_name("weights.py")
-        arguments = (str(script), str(gguf), str(unfinished))
-        _run("safetensors", CONVERT_DEADLINE, str(python), "-I", *arguments)
+        path = Path(__file__).with_name(script)
+        arguments = (str(path), str(source), str(unfinished))
+        _run(folder.name, CONVERT_DEADLINE, str(python), "-I", *arguments)
         unfinished.rename(folder)
     return folder
 
