@@ -1,6 +1,7 @@
 """The same moderation on Ray Data: actors that each hold the guards, on one machine or many."""
 
 import io
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,12 @@ CHUNK = 500
 """Lines that an actor takes at once."""
 
 
-class RayMissingError(RuntimeError):
-    """Ray is not installed, or is not to be reached."""
+class RayUnusableError(RuntimeError):
+    """Ray is not installed, is not to be reached, or gave up. ``hint`` is what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def moderate_on_ray(
@@ -30,7 +35,7 @@ def moderate_on_ray(
     policy and models that the settings name; the settings travel to the actors, keys included.
 
     Raises:
-        RayMissingError: Ray cannot be used here.
+        RayUnusableError: Ray cannot be used here, or an actor failed.
         SourceError: the input is compressed or cannot be read.
     """
     if path.suffix.lower() == ".gz":
@@ -63,7 +68,12 @@ def _ray(actors: int) -> Iterator[Any]:
         import ray
         import ray.data
     except ImportError as error:
-        raise RayMissingError("Ray is not installed") from error
+        raise RayUnusableError(
+            "Ray is not installed",
+            "install it with `pip install 'corral[ray]'`, or leave out --backend ray",
+        ) from error
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     mine = "RAY_ADDRESS" not in os.environ
     try:
         if mine:
@@ -78,9 +88,17 @@ def _ray(actors: int) -> Iterator[Any]:
         else:
             ray.init(log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RayMissingError(f"Ray cannot be reached ({type(error).__name__})") from error
+        raise RayUnusableError(
+            f"Ray cannot be reached ({type(error).__name__})",
+            "RAY_ADDRESS names the cluster; without it Ray starts on this machine",
+        ) from error
     try:
         yield ray
+    except ray.exceptions.RayError as error:
+        raise RayUnusableError(
+            f"Ray gave up ({type(error).__name__})",
+            "look at Ray's own logs; the same guards by `--backend local` say what is wrong",
+        ) from error
     finally:
         ray.shutdown()
 

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from assistant.batch.moderator import ERROR, Line, Terms, basis_of, open_moderator
-from assistant.batch.on_ray import RayMissingError, moderate_on_ray
+from assistant.batch.on_ray import RayUnusableError, moderate_on_ray
 from assistant.batch.output import STANDARD, Account, Output, OutputError, opened_output
 from assistant.batch.source import SourceError, lines_of
 from assistant.cli.exits import Exit, Failed
@@ -156,10 +156,10 @@ def _told() -> Iterator[None]:
             code="file_error",
             exit=Exit.USAGE,
         ) from error
-    except RayMissingError as error:
+    except RayUnusableError as error:
         raise Failed(
             str(error),
-            hint="install it with `pip install 'corral[ray]'`, or leave out --backend ray",
+            hint=error.hint,
             code="ray_unavailable",
             exit=Exit.UNAVAILABLE,
         ) from error

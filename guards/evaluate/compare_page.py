@@ -32,7 +32,8 @@ def comparison_page(comparison: Comparison, *, command: str, made: str) -> str:
             [
                 (
                     f'<td class="word"><code>{text_of(side.revision)}</code></td>'
-                    f"<td>{side.threshold:g}</td><td>{side.only_here}</td><td>{side.unscanned}</td>"
+                    f"<td>{side.threshold:g}</td><td>{side.only_here}</td>"
+                    f"<td>{side.unscanned}</td>"
                 )
             ],
         )
@@ -42,8 +43,8 @@ def comparison_page(comparison: Comparison, *, command: str, made: str) -> str:
         f"Guards compared: {title}",
         [
             (
-                f"<h1>Guards compared</h1><p class='muted'>{text_of(made)} · {comparison.rows} rows "
-                "that both gave a verdict on</p>"
+                f"<h1>Guards compared</h1><p class='muted'>{text_of(made)} · {comparison.rows} "
+                "rows that both gave a verdict on</p>"
             ),
             table("guard", ["revision", "threshold", "rows only here", "no verdict"], sides),
             "<h2>All rows</h2>",
@@ -52,16 +53,18 @@ def comparison_page(comparison: Comparison, *, command: str, made: str) -> str:
             _agreements(comparison),
             "<h2>Group by group</h2>",
             (
-                '<ul class="legend"><li><i class="b1"></i>A is better</li><li><i class="b0"></i>B is '
-                'better</li><li><i class="b5"></i>the interval holds zero</li></ul>'
+                '<ul class="legend"><li><i class="b1"></i>A is better</li>'
+                '<li><i class="b0"></i>B is better</li>'
+                '<li><i class="b5"></i>the interval holds zero</li></ul>'
             ),
             *_forests(comparison.groups),
             "<h2>How this was made</h2>",
             f"<pre>{text_of(command)}</pre>",
             (
-                "<p>A difference is B less A on the same rows; beside it stands its 95 % interval over "
-                f"{comparison.resamples} paired resamples, seed {comparison.seed}. A guard wins where "
-                "the interval leaves out zero. With many groups, one in twenty does so by chance.</p>"
+                "<p>A difference is B less A on the same rows; beside it stands its 95 % interval "
+                f"over {comparison.resamples} paired resamples, seed {comparison.seed}. A guard "
+                "wins where the interval leaves out zero. With many groups, one in twenty does so "
+                "by chance.</p>"
             ),
         ],
     )
