@@ -1,0 +1,1 @@
+"""Judging images: uploads of users, and what an image model painted."""
