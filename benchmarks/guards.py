@@ -19,7 +19,7 @@ from pathlib import Path
 
 from guards.conversation import Exchange, Subject, text_message
 from guards.embedded import EmbeddedGuard, load_embedded_guard
-from guards.embedded.model import MANIFEST, WEIGHTS
+from guards.embedded.manifest import FILES, MANIFEST
 
 LENGTHS = (10, 100, 1000)
 _TEXT = (
@@ -85,7 +85,7 @@ def load_time(rounds: int = 5) -> dict[str, float]:
         "process_rss_mb": round(memory / 1e6, 1),
         "above_bare_numpy_mb": round((memory - bare) / 1e6, 1),
         "shipped_mb": round(
-            sum((shipped / name).stat().st_size for name in (WEIGHTS, MANIFEST)) / 1e6, 2
+            sum((shipped / name).stat().st_size for name in (*FILES, MANIFEST)) / 1e6, 2
         ),
     }
 

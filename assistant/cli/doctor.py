@@ -12,7 +12,7 @@ from assistant.cli.terminal import Terminal
 from assistant.errors import CorralError, SettingsError
 from assistant.settings import Settings, load_settings
 from guards.conversation import Subject
-from guards.embedded.model import EmbeddedGuardError
+from guards.embedded import EmbeddedGuardError
 from guards.panel import Panel
 from guards.upstream import open_upstreams
 from policies.bundle import Policy, PolicyError

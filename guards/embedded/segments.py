@@ -8,21 +8,23 @@ _BOUNDARIES = ("\n", ". ", "! ", "? ", "。", "！", "？", "； ", "; ", ", ", 
 
 
 def windows(text: str) -> list[str]:
+    """The windows of :func:`placed` as texts."""
+    return [text[start:end] for start, end in placed(text)]
+
+
+def placed(text: str) -> list[tuple[int, int]]:
     """Cut normalised ``text`` into windows of about two sentences, each overlapping the next.
 
     A short text is one window. Units close only on what stands before their end, so when a text
     grows, all windows but the last two stay as they were. In scripts that write a word in a
     character or two, units are shorter.
     """
-    units: list[str] = []
-    at = 0
-    while at < len(text):
-        end = _unit_end(text, at)
-        units.append(text[at:end])
-        at = end
-    if len(units) <= 2:
-        return [text]
-    return [units[i] + units[i + 1] for i in range(len(units) - 1)]
+    ends = [0]
+    while ends[-1] < len(text):
+        ends.append(_unit_end(text, ends[-1]))
+    if len(ends) <= 3:
+        return [(0, len(text))]
+    return [(ends[i], ends[i + 2]) for i in range(len(ends) - 2)]
 
 
 def _unit_end(text: str, start: int) -> int:

@@ -1,24 +1,11 @@
 """From logits to probabilities and operating points, on the sets of ``dev/``."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from guards.embedded.model import Detector, Field, Head
-from guards.embedded.training.detectors import CONTENT, best_windows
-from guards.embedded.training.devsets import (
-    DATA_SETS,
-    EVERYDAY,
-    REPLY_SETS,
-    REQUEST_SETS,
-    DevRow,
-    read_set,
-)
-from guards.embedded.training.examples import Example, featurise
-from guards.embedded.training.taxonomy import BENIGN
+from guards.embedded.heads import Detector, Field, Head
+from guards.embedded.training.devsets import EVERYDAY
+from guards.embedded.training.scores import DevScores, Scores
 from guards.hazards import Hazard
 
 _SECURITY = ("cyberseceval_frr", "cyberseceval_frr_multi")
@@ -45,71 +32,25 @@ BUDGETS: dict[tuple[Field, str], tuple[tuple[tuple[str, ...], float], ...]] = {
 }
 """Share of the harmless texts of sets that a group of heads may flag; the strictest counts."""
 
+GROUPS = dict.fromkeys(Hazard, "content") | {
+    Hazard.JAILBREAK: "jailbreak",
+    Hazard.PROMPT_INJECTION: "injection",
+}
+
 MOST_SHARE = 1.5
 """Bound on the weight of the log-share against the detector's logit: below it, a text between two
 hazards is flagged for both."""
 
-Scores = NDArray[np.float64]
 _DETECTORS = {detector: i for i, detector in enumerate(Detector)}
 
 
-class DevScores:
-    """Logits and log-shares of every window of every row of ``dev/``, by set."""
-
-    def __init__(
-        self,
-        folder: Path,
-        weights: NDArray[np.int8],
-        scales: NDArray[np.float32],
-        biases: NDArray[np.float32],
-    ) -> None:
-        wide = weights.astype(np.float32)
-        full = wide * np.abs(wide) * scales
-        self.rows: dict[str, list[DevRow]] = {}
-        self.logits: dict[str, Scores] = {}
-        self.owner: dict[str, NDArray[np.int64]] = {}
-        for name in (*REQUEST_SETS, *REPLY_SETS, *DATA_SETS):
-            rows = list(read_set(folder, name))
-            windows = featurise(
-                [
-                    Example(text=r.text, source=name, field=r.field, label=BENIGN, weight=1.0)
-                    for r in rows
-                ]
-            )
-            logits = np.asarray(windows.matrix @ full + biases, dtype=np.float64)
-            shares = logits[:, len(Detector) :]
-            shares -= shares.max(axis=1, keepdims=True)
-            self.rows[name], self.logits[name] = rows, logits
-            self.owner[name] = windows.example
-
-    def best(self, name: str, detector: Detector, keep: Sequence[bool]) -> Scores:
-        """Logits of the window a detector finds worst, one row per kept text."""
-        scores = self.logits[name][:, _DETECTORS[detector]]
-        chosen = best_windows(scores, self.owner[name]) & np.asarray(keep)[self.owner[name]]
-        _, first = np.unique(self.owner[name][chosen], return_index=True)
-        result: Scores = self.logits[name][chosen][first]
-        return result
-
-    def highest(self, name: str, odds: Scores) -> Scores:
-        """Highest of ``odds`` (one per window) for each text of a set."""
-        result = np.full(len(self.rows[name]), -np.inf)
-        np.maximum.at(result, self.owner[name], odds)
-        return result
-
-
-def calibrate(
-    folder: Path,
-    weights: NDArray[np.int8],
-    scales: NDArray[np.float32],
-    biases: NDArray[np.float32],
-    hazards: tuple[Hazard, ...],
-) -> tuple[Head, ...]:
-    """All heads: Platt scaling on sets whose sources are not in training, then thresholds.
+def calibrate(dev: DevScores, hazards: tuple[Hazard, ...]) -> tuple[Head, ...]:
+    """All heads of a tier: Platt scaling on sets whose sources are not in training, then
+    thresholds.
 
     Content hazards of a field share one Platt scaling (a single hazard has too few rows for its
     own), so their order among each other is kept.
     """
-    dev = DevScores(folder, weights, scales, biases)
     request = _platt_content(dev, hazards)
     hate = _platt(dev, Detector.HATE, ("cold_zh_dev",), EVERYDAY, Hazard.HATE)
     reply = _platt(dev, Detector.REPLY, ("gptfuzz_resp_eval", "jade_zh_resp_dev"), (), None)
@@ -244,13 +185,6 @@ def _with_threshold(dev: DevScores, field: Field, group: str, heads: list[Head])
 
 def _harmless(dev: DevScores, name: str, heads: list[Head]) -> Scores:
     """Highest log-odds of any of ``heads`` for every harmless text of a set."""
-    odds = np.max([_odds(head, dev.logits[name]) for head in heads], axis=0)
+    odds = np.max([dev.head(name, head) for head in heads], axis=0)
     highest: Scores = dev.highest(name, odds)[[not row.label for row in dev.rows[name]]]
     return highest
-
-
-def _odds(head: Head, logits: Scores) -> Scores:
-    odds = head.slope * logits[:, _DETECTORS[head.detector]] + head.offset
-    if head.share_slope:
-        odds = odds + head.share_slope * logits[:, len(Detector) + CONTENT.index(head.hazard)]
-    return odds

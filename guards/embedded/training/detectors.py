@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from guards.embedded.model import Detector, Field
-from guards.embedded.training.examples import OWN, Example, Windows
+from guards.embedded.heads import Detector, Field
+from guards.embedded.training.examples import Windows
 from guards.embedded.training.fit import Vector, balanced, fit_binary, fit_softmax
+from guards.embedded.training.rows import OWN, Example
 from guards.hazards import Hazard
 
 L2 = {
@@ -26,6 +27,7 @@ CONTENT: tuple[Hazard, ...] = (
     Hazard.SEX_CRIMES,
     Hazard.CHILD_EXPLOITATION,
     Hazard.DEFAMATION,
+    Hazard.SPECIALIZED_ADVICE,
     Hazard.PRIVACY,
     Hazard.INTELLECTUAL_PROPERTY,
     Hazard.INDISCRIMINATE_WEAPONS,
@@ -35,9 +37,9 @@ CONTENT: tuple[Hazard, ...] = (
     Hazard.ELECTIONS,
     Hazard.CODE_INTERPRETER_ABUSE,
 )
-"""Hazards with a column of their own. Specialized advice has none: no source labels it well."""
+"""Hazards with a column of their own."""
 
-_POSTS = {"cold_zh_train", "multilingual_hatecheck", "davidson_hate"}
+POSTS = {"cold_zh_train", "multilingual_hatecheck", "davidson_hate"}
 """Remarks, not requests: their hatred teaches only the detector of hate."""
 
 MOST_RAISED = 4.0
@@ -51,7 +53,7 @@ def target(detector: Detector, example: Example) -> tuple[bool, float] | None:
     clean = field is Field.DATA and label.injection is False
     match detector:
         case Detector.REQUEST:
-            if example.source in _POSTS:
+            if example.source in POSTS:
                 return None if label.harmful else (False, POST_FACTOR)
             known = label.harmful if field is Field.REQUEST else None
             return _taught(known, 1.0) or _taught(False if clean and _own(example) else None, 1.0)
@@ -69,10 +71,10 @@ def target(detector: Detector, example: Example) -> tuple[bool, float] | None:
                 None if label.harmful and not label.hazard else (label.hazard is Hazard.HATE, 1.0)
             )
         case Detector.JAILBREAK:
-            factor = POST_FACTOR if example.source in _POSTS else 1.0
+            factor = POST_FACTOR if example.source in POSTS else 1.0
             return _taught(label.jailbreak if field is Field.REQUEST else None, factor)
         case Detector.INJECTION_REQUEST:
-            factor = POST_FACTOR if example.source in _POSTS else 1.0
+            factor = POST_FACTOR if example.source in POSTS else 1.0
             return _taught(label.injection if field is Field.REQUEST else None, factor)
         case Detector.INJECTION_DATA:
             if field is Field.REQUEST and label.injection and _own(example):
@@ -166,7 +168,7 @@ def fit_shares(examples: Sequence[Example], windows: Windows) -> tuple[Vector, V
     known = np.array(
         [
             number[e.label.hazard]
-            if e.label.harmful and e.label.hazard in number and e.source not in _POSTS
+            if e.label.harmful and e.label.hazard in number and e.source not in POSTS
             else -1
             for e in examples
         ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from guards.embedded.model import Field
+from guards.embedded.heads import Field
 from guards.embedded.training.examples import read_rows
 from guards.embedded.training.taxonomy import JADE, UnmappedCategoryError
 from guards.hazards import Hazard
@@ -53,17 +53,18 @@ ATTACKS = {"trustllm_jailbreak": Hazard.JAILBREAK, "deepset_pi": Hazard.PROMPT_I
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevRow:
-    """One judged text of a set and what its source says of it."""
+    """One judged text of a set and what its source says of it; for a reply also its request."""
 
     text: str
     field: Field
     label: bool
     hazard: Hazard | None
     language: str
+    context: str = ""
 
 
 def read_set(folder: Path, name: str) -> Iterator[DevRow]:
-    """Rows of one set. Of a reply set only the reply is judged."""
+    """Rows of one set. Of a reply set the reply is judged, as the answer to its request."""
     field = Field.REPLY if name in REPLY_SETS else Field.DATA if name in DATA_SETS else None
     for row in read_rows(folder / f"{name}.jsonl.gz"):
         yield DevRow(
@@ -73,6 +74,7 @@ def read_set(folder: Path, name: str) -> Iterator[DevRow]:
             label=row["label"] == 1 and name not in ("lifebench_pii", "humaneval_code"),
             hazard=_hazard(name, str(row["category"]), row["label"]),
             language=row["lang"],
+            context=row["text"] if field is Field.REPLY else "",
         )
 
 

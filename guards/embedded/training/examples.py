@@ -3,61 +3,33 @@
 import gzip
 import json
 import random
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
-import yaml
 from numpy.typing import NDArray
 
 from guards.embedded.features import BUCKETS, Features, extract
-from guards.embedded.model import GROUP_SCALES, Field
+from guards.embedded.heads import Field
+from guards.embedded.model import GROUP_SCALES
 from guards.embedded.normalise import normalise
 from guards.embedded.segments import windows
 from guards.embedded.training.goals import hazard_of_goal
-from guards.embedded.training.taxonomy import (
-    BENIGN,
-    CLEAN,
-    INJECTED,
-    JAILBREAK,
-    SAFE_REPLY,
-    SOURCES,
-    Label,
-    UnmappedCategoryError,
-    harm,
-)
-from guards.hazards import Hazard
+from guards.embedded.training.rows import OWN, Example
+from guards.embedded.training.taxonomy import SOURCES, Label, SourceMap
 
-OWN = "own"
-OWN_ROWS = Path(__file__).parent.parent / "data"
 MAX_WINDOWS = 4
 MAX_SEARCHED_WINDOWS = 20
 """Of a document known to hide an instruction somewhere, which window it is must be found."""
 
-FRAMES_PER_PHRASE = 10
+EDGE = 40
+"""Characters by whose equality at the start or end a document is told to be another's twin."""
+
 HOST_CHARS = 120
 """Of the document on either side of a hidden sentence."""
-_SEPARATORS = re.compile("[;；] *")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """One labelled text.
-
-    Attributes:
-        weight: of the whole text; its windows share it.
-    """
-
-    text: str
-    source: str
-    field: Field
-    label: Label
-    weight: float
-    language: str = "en"
 
 
 class MissingSourceError(ValueError):
@@ -85,32 +57,67 @@ def load_sources(folder: Path, rng: random.Random) -> list[Example]:
     if found.keys() != SOURCES.keys():
         differing = ", ".join(sorted(found.keys() ^ SOURCES.keys()))
         raise MissingSourceError(f"data folder and table of sources differ in: {differing}")
-    examples: list[Example] = []
-    for source, mapping in SOURCES.items():
-        rows: list[tuple[str, Label, str]] = []
-        seen: set[str] = set()
-        for row in read_rows(found[source]):
-            label = mapping.label(source, row["category"], row["label"])
-            text = row.get("response") if mapping.field is Field.REPLY else row["text"]
-            if label is None or not text or text in seen:
-                continue
-            seen.add(text)
-            rows.append((text, _named(label, row["text"]), row["lang"]))
-        rng.shuffle(rows)
-        del rows[mapping.cap :]
-        each = mapping.weight * len(rows) ** -0.5 if rows else 0.0
-        examples += [
+    return [
+        example
+        for source, mapping in SOURCES.items()
+        for example in _read_source(source, mapping, found[source], rng)
+    ]
+
+
+def _read_source(source: str, mapping: SourceMap, path: Path, rng: random.Random) -> list[Example]:
+    rows: list[Example] = []
+    seen: set[str] = set()
+    for row in read_rows(path):
+        label = mapping.label(source, row["category"], row["label"])
+        reply = mapping.field is Field.REPLY
+        text = row.get("response") if reply else row["text"]
+        if label is None or not text or text in seen:
+            continue
+        seen.add(text)
+        rows.append(
             Example(
                 text=text,
                 source=source,
                 field=mapping.field,
-                label=label,
-                weight=each,
-                language=language,
+                label=_named(label, row["text"]),
+                weight=1.0,
+                language=row["lang"],
+                context=row["text"] if reply and row["text"] != text else "",
             )
-            for text, label, language in rows
-        ]
-    return examples
+        )
+    if mapping.field is Field.DATA:
+        rows = mark_instructions(rows)
+    rng.shuffle(rows)
+    del rows[mapping.cap :]
+    each = mapping.weight * len(rows) ** -0.5 if rows else 0.0
+    return [replace(row, weight=each) for row in rows]
+
+
+def mark_instructions(documents: list[Example]) -> list[Example]:
+    """Find the instruction of every injected document that also comes without one.
+
+    What differs between the two is the instruction.
+    """
+    clean = [e.text for e in documents if not e.label.injection]
+    starts = {text[:EDGE]: text for text in clean}
+    ends = {text[-EDGE:]: text for text in clean}
+    marked = []
+    for document in documents:
+        text = document.text
+        twin = starts.get(text[:EDGE]) or ends.get(text[-EDGE:])
+        if not document.label.injection or twin is None or len(twin) >= len(text):
+            marked.append(document)
+            continue
+        before = _common(text, twin)
+        end = len(text) - _common(text[before:][::-1], twin[before:][::-1])
+        marked.append(replace(document, spans=((before, end),)))
+    return marked
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with together."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _named(label: Label, request: str) -> Label:
@@ -123,66 +130,6 @@ def _named(label: Label, request: str) -> Label:
             injection=label.injection,
         )
     return label
-
-
-_OWN_FILES: dict[str, Field] = {
-    "harmful": Field.REQUEST,
-    "attacks": Field.REQUEST,
-    "benign": Field.REQUEST,
-    "replies": Field.REPLY,
-    "documents": Field.DATA,
-}
-
-
-def load_own(weight: float) -> list[Example]:
-    """Corral's own rows; every row weighs ``weight``."""
-    examples = []
-    for name, field in _OWN_FILES.items():
-        document = yaml.safe_load((OWN_ROWS / f"{name}.yaml").read_text(encoding="utf-8"))
-        for category, languages in document.items():
-            label = _own_label(category, field)
-            examples += [
-                Example(
-                    text=str(text),
-                    source=OWN,
-                    field=field,
-                    label=label,
-                    weight=weight,
-                    language=language,
-                )
-                for language, texts in languages.items()
-                for text in texts
-            ]
-    return examples
-
-
-def load_phrases(weight: float, rng: random.Random) -> list[Example]:
-    """Phrases put into frames drawn at random; all sentences of a phrase share ``weight``."""
-    document = yaml.safe_load((OWN_ROWS / "phrases.yaml").read_text(encoding="utf-8"))
-    examples = []
-    for phrases, frames in (
-        ("do", "frames"),
-        ("programs", "program_frames"),
-        ("topics", "topic_frames"),
-    ):
-        for language, tree in document[phrases].items():
-            grouped = tree if isinstance(tree, dict) else {"benign": tree}
-            for category, lines in grouped.items():
-                for phrase in (part for line in lines for part in _SEPARATORS.split(line)):
-                    pool = document[frames][language]
-                    chosen = rng.sample(pool, min(FRAMES_PER_PHRASE, len(pool)))
-                    examples += [
-                        Example(
-                            text=frame.format(phrase),
-                            source=OWN,
-                            field=Field.REQUEST,
-                            label=_own_label(category, Field.REQUEST),
-                            weight=weight / len(chosen),
-                            language=language,
-                        )
-                        for frame in chosen
-                    ]
-    return examples
 
 
 def hide_instructions(examples: list[Example], count: int, rng: random.Random) -> list[Example]:
@@ -201,39 +148,31 @@ def hide_instructions(examples: list[Example], count: int, rng: random.Random) -
     for number in range(count):
         wanted = number % 2 == 0
         guest = rng.choice([e for e in guests if bool(e.label.injection) is wanted])
+        start, end = guest.spans[0] if guest.spans else _sentence(guest.text)
         host = rng.choice(hosts)
         at = rng.randrange(max(1, len(host) - 2 * HOST_CHARS))
-        before, after = host[at : at + HOST_CHARS], host[at + HOST_CHARS : at + 2 * HOST_CHARS]
+        before = host[at : at + HOST_CHARS].rpartition(" ")[0]
+        after = host[at + HOST_CHARS : at + 2 * HOST_CHARS].partition(" ")[2]
+        instruction = guest.text[start:end].strip()
+        place = len(before) + 1
         hidden.append(
-            Example(
-                text=f"{before.rpartition(' ')[0]} {guest.text} {after.partition(' ')[2]}",
-                source=OWN,
-                field=Field.DATA,
-                label=guest.label,
+            replace(
+                guest,
+                text=f"{before} {instruction} {after}",
                 weight=guest.weight * len(guests) / count,
+                spans=((place, place + len(instruction)),) if wanted else (),
+                group="",
             )
         )
     return hidden
 
 
-def _own_label(category: str, field: Field) -> Label:
-    match category, field:
-        case "benign", Field.REQUEST:
-            return BENIGN
-        case "benign", Field.REPLY:
-            return SAFE_REPLY
-        case "benign", Field.DATA:
-            return CLEAN
-        case "prompt_injection", _:
-            return INJECTED
-        case "jailbreak", Field.REQUEST:
-            return JAILBREAK
-        case _:
-            pass
-    if category not in set(Hazard):
-        raise UnmappedCategoryError(f"own rows: {category!r} is no hazard")
-    label = harm(Hazard(category))
-    return label if field is Field.REQUEST else Label(harmful=True, hazard=label.hazard)
+def _sentence(text: str) -> tuple[int, int]:
+    """Of a longer text its first sentences, about as long as an instruction."""
+    if len(text) <= 2 * HOST_CHARS:
+        return 0, len(text)
+    end = max(text.rfind(". ", 0, 2 * HOST_CHARS), text.rfind("\n", 0, 2 * HOST_CHARS))
+    return 0, end + 1 if end > HOST_CHARS // 2 else 2 * HOST_CHARS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ A category that is not in the table is an error: a new or renamed one must be lo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from guards.embedded.model import Field
+from guards.embedded.heads import Field
 from guards.hazards import Hazard
 
 

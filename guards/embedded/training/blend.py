@@ -1,0 +1,163 @@
+"""How the two tiers are put together, on the sets of ``dev/``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from guards.embedded.accurate import SCRIPTS, Band, Blend, script
+from guards.embedded.heads import Field, Heads
+from guards.embedded.training.calibrate import BUDGETS, GROUPS
+from guards.embedded.training.devsets import (
+    DATA_SETS,
+    EVERYDAY,
+    REPLY_SETS,
+    REQUEST_SETS,
+)
+from guards.embedded.training.scores import DevScores, Scores, text_of
+from guards.hazards import Hazard
+
+WEIGHTS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+JUDGED = {
+    Field.REQUEST: (
+        "ailuminate_en", "ailuminate_fr", "coconot_eval_safety", "trustllm_misuse", "tdc2023",
+        "jade_zh_dev", "surge_toxicity", "trustllm_jailbreak", "deepset_pi",
+    ),
+    Field.REPLY: ("gptfuzz_resp_eval", "jade_zh_resp_dev", "diasafety_test"),
+    Field.DATA: ("bipia_test",),
+}  # fmt: skip
+"""Sets whose mean AUROC decides the weight."""
+
+MISSED = 0.01
+"""Share of the harmful texts the accurate tier would find that may stay unasked."""
+
+SURE = 0.002
+"""Share of the harmless texts that the fast tier may flag without asking."""
+
+FLOOR, CEILING = -50.0, 50.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """A tier's odds of every text, (texts, hazards), by set; hazards of the field's heads."""
+
+    hazards: dict[Field, tuple[Hazard, ...]]
+    odds: dict[str, Scores]
+
+
+Together = tuple[dict[tuple[Field, Hazard], Blend], dict[tuple[Field, str], Band]]
+
+
+def tier(dev: DevScores, heads: Heads) -> Tier:
+    """Scaled log-odds of every text: the highest of its windows, head by head."""
+    hazards = {
+        field: tuple(dict.fromkeys(head.hazard for head in heads.of[field])) for field in Field
+    }
+    odds = {}
+    for name, rows in dev.rows.items():
+        field = rows[0].field
+        found = np.full((len(rows), len(hazards[field])), -np.inf)
+        for head in heads.of[field]:
+            shift = np.log(head.threshold / (1.0 - head.threshold))
+            values = dev.highest(name, np.clip(dev.head(name, head) - shift, -16.0, 16.0))
+            column = hazards[field].index(head.hazard)
+            found[:, column] = np.maximum(found[:, column], values)
+        odds[name] = found
+    return Tier(hazards=hazards, odds=odds)
+
+
+def together(dev: DevScores, fast: Tier, accurate: Tier) -> Together:
+    """Blends by field and hazard, and bands by field and script."""
+    blends: dict[tuple[Field, Hazard], Blend] = {}
+    bands: dict[tuple[Field, str], Band] = {}
+    for field, names in (
+        (Field.REQUEST, REQUEST_SETS),
+        (Field.REPLY, REPLY_SETS),
+        (Field.DATA, DATA_SETS),
+    ):
+        hazards = accurate.hazards[field]
+        weight = max(WEIGHTS, key=lambda w: _quality(dev, field, _mixed(fast, accurate, w)))
+        mixed = _mixed(fast, accurate, weight)
+        shifts = _shifts(dev, field, hazards, mixed)
+        for hazard, shift in zip(hazards, shifts.tolist(), strict=True):
+            blends[field, hazard] = Blend(weight=weight, shift=shift)
+        for language in SCRIPTS:
+            bands[field, language] = _band(dev, field, names, language, fast, mixed, shifts)
+    return blends, bands
+
+
+def _mixed(fast: Tier, accurate: Tier, weight: float) -> dict[str, Scores]:
+    return {
+        name: weight * odds + (1.0 - weight) * fast.odds[name]
+        for name, odds in accurate.odds.items()
+    }
+
+
+def _harmless(dev: DevScores, name: str) -> np.ndarray:
+    return np.array([not row.label for row in dev.rows[name]])
+
+
+def _quality(dev: DevScores, field: Field, mixed: dict[str, Scores]) -> float:
+    """Mean AUROC of the highest head; a set without safe rows is held against everyday ones."""
+    everyday = [mixed[name][_harmless(dev, name)].max(axis=1) for name in EVERYDAY]
+    found = []
+    for name in JUDGED[field]:
+        safe = _harmless(dev, name)
+        highest = mixed[name].max(axis=1)
+        others = highest[safe] if safe.sum() >= 20 else np.concatenate(everyday)
+        scores = np.concatenate((highest[~safe], others))
+        found.append(roc_auc_score([1] * int((~safe).sum()) + [0] * len(others), scores))
+    return float(np.mean(found))
+
+
+def _shifts(
+    dev: DevScores, field: Field, hazards: Sequence[Hazard], mixed: dict[str, Scores]
+) -> Scores:
+    """For every hazard, the log-odds at which its group keeps to its budget."""
+    shifts = np.zeros(len(hazards))
+    for group in dict.fromkeys(GROUPS[hazard] for hazard in hazards):
+        members = [i for i, hazard in enumerate(hazards) if GROUPS[hazard] == group]
+        points = [
+            np.quantile(
+                np.concatenate(
+                    [mixed[name][_harmless(dev, name)][:, members].max(axis=1) for name in names]
+                ),
+                1.0 - budget,
+            )
+            for names, budget in BUDGETS[field, group]
+        ]
+        shifts[members] = max(points)
+    return shifts
+
+
+def _band(
+    dev: DevScores,
+    field: Field,
+    names: Sequence[str],
+    language: str,
+    fast: Tier,
+    mixed: dict[str, Scores],
+    shifts: Scores,
+) -> Band:
+    """Where the fast tier alone would miss or wrongly flag too much.
+
+    In scripts with too few texts to tell, and in everything but the Latin and the Chinese one,
+    the accurate tier is always asked. In data it is asked above the band too, as it tells where
+    an instruction stands.
+    """
+    caught, harmless = [], []
+    for name in names:
+        spoken = np.array([script(text_of(row)) == language for row in dev.rows[name]])
+        safe = _harmless(dev, name)
+        highest = fast.odds[name].max(axis=1)
+        found = (mixed[name] - shifts).max(axis=1) >= 0.0
+        caught.append(highest[spoken & ~safe & found])
+        harmless.append(highest[spoken & safe])
+    found, passed = np.concatenate(caught), np.concatenate(harmless)
+    if language == "other" or len(found) < 100:
+        return Band(low=FLOOR, high=CEILING)
+    high = CEILING
+    if field is not Field.DATA and len(passed) >= 500:
+        high = max(0.0, float(np.quantile(passed, 1.0 - SURE)))
+    return Band(low=float(np.quantile(found, MISSED)), high=high)

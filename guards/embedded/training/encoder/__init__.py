@@ -1,0 +1,1 @@
+"""Training of the accurate tier; needs the ``encoder`` dependency group (torch, onnx)."""
