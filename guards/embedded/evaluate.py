@@ -325,8 +325,8 @@ def _share(judged: Sequence[Judged]) -> float | None:
 
 
 _TITLES = {
-    "harmless": "Harmless texts flagged (any head at 0.5 or more), asked of the accurate tier, and by which head",
-    "harmful": "Harmful texts: recall, AUROC of the highest head, recall at 1 % and 5 % false positives",
+    "harmless": "Harmless texts flagged (any head at 0.5 or more) and asked of the accurate tier",
+    "harmful": "Harmful texts: recall, AUROC of the highest head, recall at 1 % and 5 % flagged",
     "hazards": "By hazard: recall of any head / of the right head (texts)",
     "languages": "Requests by language, all sets together",
     "latency": "Latency of 100 words on one core",
