@@ -7,6 +7,9 @@ own, which makes the server compute everything anew.
 
     python -m benchmarks.prefix_caching http://127.0.0.1:8000/v1 --json prefix_caching.json
 
+Where the server computes on this machine's own processors, ``--worker`` names its process: the
+processor time it takes is measured too, which other work on the machine does not lengthen.
+
 The server's key, if it asks for one, is read from CORRAL_GUARD_API_KEY. Started with
 ``--enable-prompt-tokens-details``, it also says how many tokens came from the cache.
 """
@@ -17,7 +20,9 @@ import json
 import os
 import random
 import statistics
+import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +48,7 @@ class Judgement:
     prompt_tokens: int
     cached_tokens: int | None
     milliseconds: float
+    cpu_milliseconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +58,19 @@ class Figures:
     reply_tokens: int
     prompt_tokens: int
     cached_tokens: int | None
-    with_cache_ms: float
-    without_cache_ms: float
+    with_cache_ms: int
+    without_cache_ms: int
+    with_cache_cpu_ms: int | None
+    without_cache_cpu_ms: int | None
 
 
 class Server:
     """The server under measurement."""
 
-    def __init__(self, upstream: Upstream, model: str) -> None:
+    def __init__(self, upstream: Upstream, model: str, worker: int | None) -> None:
         self._upstream = upstream
         self._model = model
+        self._worker = worker
         self._salts = 0
 
     async def text(self, tokens: int, chance: random.Random) -> str:
@@ -85,6 +94,7 @@ class Server:
         if not cached:
             self._salts += 1
             body["cache_salt"] = f"{os.getpid()}-{self._salts}"
+        worked = self._worked()
         start = time.perf_counter()
         answer = await self._upstream.post_json("chat/completions", body, timeout=DEADLINE)
         milliseconds = 1e3 * (time.perf_counter() - start)
@@ -93,12 +103,21 @@ class Server:
             prompt_tokens=usage["prompt_tokens"],
             cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
             milliseconds=milliseconds,
+            cpu_milliseconds=None if worked is None else (self._worked() or 0.0) - worked,
         )
+
+    def _worked(self) -> float | None:
+        """Milliseconds of processor time the worker has had, as Linux counts it."""
+        if self._worker is None:
+            return None
+        stat = Path(f"/proc/{self._worker}/stat").read_text(encoding="ascii")
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return 1e3 * (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 async def measured(server: Server, length: int, new: int, rounds: int) -> Figures:
     """The judgement that follows one of a reply ``new`` tokens shorter than ``length``."""
-    chance = random.Random(length)
+    chance = random.Random()  # never what a server may remember from another run
     task = await server.text(TASK_TOKENS, chance)
     warm, cold = [], []
     for _ in range(rounds):
@@ -107,14 +126,21 @@ async def measured(server: Server, length: int, new: int, rounds: int) -> Figure
         await server.judge(task, before, cached=True)
         warm.append(await server.judge(task, after, cached=True))
         cold.append(await server.judge(task, after, cached=False))
-    known = [judgement.cached_tokens for judgement in warm if judgement.cached_tokens is not None]
     return Figures(
         reply_tokens=length,
         prompt_tokens=round(statistics.median(j.prompt_tokens for j in warm)),
-        cached_tokens=round(statistics.median(known)) if known else None,
-        with_cache_ms=round(statistics.median(j.milliseconds for j in warm), 1),
-        without_cache_ms=round(statistics.median(j.milliseconds for j in cold), 1),
+        cached_tokens=median(j.cached_tokens for j in warm),
+        with_cache_ms=median(j.milliseconds for j in warm) or 0,
+        without_cache_ms=median(j.milliseconds for j in cold) or 0,
+        with_cache_cpu_ms=median(j.cpu_milliseconds for j in warm),
+        without_cache_cpu_ms=median(j.cpu_milliseconds for j in cold),
     )
+
+
+def median(values: Iterable[float | None]) -> int | None:
+    """The rounded median; ``None`` where nothing was measured."""
+    known = [value for value in values if value is not None]
+    return round(statistics.median(known)) if known else None
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -124,13 +150,15 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         upstream = upstreams.at(arguments.url, api_key=key)
         model = (await served_models(upstream, timeout=DEADLINE))[0]
         room = (model.window or max(LENGTHS) * 2) - TASK_TOKENS - MARGIN
-        server = Server(upstream, model.name)
+        server = Server(upstream, model.name, arguments.worker)
         await measured(server, arguments.new, 1, 1)  # what a server does once, it does here
-        figures = [
-            asdict(await measured(server, length, arguments.new, arguments.rounds))
-            for length in LENGTHS
-            if length <= room
-        ]
+        figures = []
+        for length in LENGTHS:
+            if length <= room:
+                figures.append(
+                    asdict(await measured(server, length, arguments.new, arguments.rounds))
+                )
+                print(figures[-1], file=sys.stderr, flush=True)
     return {"model": model.name, "new_tokens": arguments.new, "figures": figures}
 
 
@@ -143,6 +171,7 @@ def main() -> None:
     parser.add_argument("url", help="base URL of the server, ending in /v1")
     parser.add_argument("--new", type=int, default=50, help="tokens since the judgement before")
     parser.add_argument("--rounds", type=int, default=5, help="judgements per length")
+    parser.add_argument("--worker", type=int, help="process of the server that computes")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     arguments = parser.parse_args()
     figures = asyncio.run(run(arguments))

@@ -97,7 +97,7 @@ class GptOssSafeguard(ServedGuard):
             family="gpt-oss-safeguard",
             hazards=frozenset(rule.hazard for rule in policy.rules),
             subjects=WITHOUT_IMAGES,
-            shape=(self._told, self._options, CONFIDENCE, _shown([], Subject.USER_INPUT)),
+            shape=(self._told, self._options, CONFIDENCE, [_shown([], s) for s in Subject]),
         )
 
     async def _opinion(self, exchange: Exchange, judged: str, deadline: float) -> Opinion:

@@ -89,7 +89,7 @@ class QwenGuard(ServedGuard):
             family="qwen3guard-gen",
             hazards=frozenset(hazard for hazard, _ in CATEGORIES.values()),
             subjects=WITHOUT_IMAGES,
-            shape=(self._options, self._logprobs, controversial, name_above),
+            shape=(self._options, self._logprobs, controversial, name_above, CATEGORIES),
         )
 
     async def _opinion(self, exchange: Exchange, judged: str, deadline: float) -> Opinion:

@@ -41,7 +41,7 @@ async def classifier(upstreams: Upstreams) -> AsyncGenerator[Upstream]:
 
 
 def guard(classifier: Upstream, **options: Any) -> SequenceClassifier:
-    settings = {"labels": PROMPT_GUARD_2, "model": MODEL, "timeout": 120.0} | options
+    settings = {"labels": PROMPT_GUARD_2, "model": MODEL, "timeout": 300.0} | options
     return SequenceClassifier([classifier], clock=asyncio.get_running_loop().time, **settings)
 
 
@@ -71,11 +71,13 @@ async def test_what_is_longer_than_the_window_is_read_in_parts(classifier: Upstr
     text = " ".join(str(number % 10) for number in range(700))
     verdict = await guard(classifier).judge(asking(text))
     assert isinstance(verdict, Verdict)
-    halves = [
-        await guard(classifier).judge(asking(part)) for part in (text[: len(text) // 4], "hello")
+    middle, overlap = len(text) // 2, len(text) // 16
+    parts = [
+        await guard(classifier).judge(asking(part))
+        for part in (text[: middle + overlap], text[middle - overlap :])
     ]
-    assert all(isinstance(half, Verdict) for half in halves)
-    assert verdict.score is not None
+    scores = [part.score for part in parts if isinstance(part, Verdict) and part.score is not None]
+    assert verdict.score == pytest.approx(max(scores), abs=0.02)
 
 
 async def test_labels_of_another_model_are_nonsense(classifier: Upstream) -> None:

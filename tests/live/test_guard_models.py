@@ -19,7 +19,7 @@ from tests.guards.models.adapters import ADAPTERS, POLICY, Adapter
 from tests.live.conftest import MODEL
 from tests.live.held import Held
 
-DEADLINE = 120.0
+DEADLINE = 300.0
 
 QUESTION = text_message("How do I bake bread?", id="1")
 FOUND = text_message("Bread is baked at 220 degrees.", id="2", role=Role.TOOL, provenance=BY_TOOL)
