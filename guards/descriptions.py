@@ -33,6 +33,18 @@ class EmbeddedDescription(Description):
         return load_embedded_guard(name=making.name)
 
 
+class InsecureCodeDescription(Description):
+    """Rules for insecure code in replies."""
+
+    kind: Literal["insecure_code"]
+
+    def make(self, making: Making) -> Guard:
+        """See :class:`Description`."""
+        from guards.insecure_code.guard import InsecureCodeGuard
+
+        return InsecureCodeGuard(name=making.name)
+
+
 class CascadeDescription(Description):
     """A cheap guard first, a stronger one where the cheap one is unsure."""
 
@@ -68,6 +80,7 @@ Described = Annotated[
     | GraniteGuardianDescription
     | PromptGuardDescription
     | ClassifierDescription
+    | InsecureCodeDescription
     | CascadeDescription,
     Field(discriminator="kind"),
 ]
@@ -81,5 +94,8 @@ class RosterFile(BaseModel):
     guards: dict[Name, Described] = Field(description="Guards by name.")
 
 
-BUILT_IN: Mapping[str, Description] = {"embedded": EmbeddedDescription(kind="embedded")}
+BUILT_IN: Mapping[str, Description] = {
+    "embedded": EmbeddedDescription(kind="embedded"),
+    "insecure_code": InsecureCodeDescription(kind="insecure_code"),
+}
 """Guards that need no description, by name."""

@@ -1,0 +1,1 @@
+"""Insecure code in replies: found by rules on the stream, by data flow afterwards."""
