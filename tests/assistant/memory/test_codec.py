@@ -11,8 +11,10 @@ from assistant.memory.codec import (
     UnreadableRecordError,
     decode_answer,
     decode_messages,
+    decode_placeholders,
     encode_answer,
     encode_message,
+    encode_placeholders,
 )
 from assistant.memory.protocol import Answer
 from guards.conversation import (
@@ -26,6 +28,7 @@ from guards.conversation import (
     TextPart,
     ToolCall,
 )
+from policies.placeholders import Placeholder
 from tests.assistant.memory.samples import answer, said
 
 # Every code point there is, lone surrogates and noncharacters too.
@@ -70,6 +73,30 @@ def test_answers_come_back_exactly(sent: Answer) -> None:
     assert decode_answer(encode_answer(sent)) == sent
 
 
+placeholders = st.builds(
+    Placeholder,
+    template=st.text(max_size=9),
+    number=st.integers(0, 2000),
+    digest=st.text(max_size=9),
+    value=st.none() | st.text(st.characters(), max_size=9),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(placeholders, max_size=4).map(tuple))
+def test_placeholders_come_back_exactly(sent: tuple[Placeholder, ...]) -> None:
+    assert decode_placeholders(encode_placeholders(sent)) == sent
+
+
+@pytest.mark.parametrize(
+    "entries", [1, ["secret of a user"], [["t", "1", "d", None]], [["t", 1, "d", 2]], [["t"]]]
+)
+def test_damaged_placeholders_are_an_error_that_quotes_nothing(entries: object) -> None:
+    with pytest.raises(UnreadableRecordError) as raised:
+        decode_placeholders(orjson.dumps({"v": 1, "placeholders": entries}))
+    assert "secret" not in str(raised.value)
+
+
 def test_two_lone_surrogates_do_not_become_one_character() -> None:
     sent = said("\ud83d\ude00")
     assert decode_messages(b"[" + encode_message(sent) + b"]") == (sent,)
@@ -104,6 +131,8 @@ def test_nonsense_is_an_error_and_not_a_crash(data: bytes) -> None:
             decode_messages(data)
     with pytest.raises(UnreadableRecordError):
         decode_answer(data)
+    with pytest.raises(UnreadableRecordError):
+        decode_placeholders(data)
 
 
 @pytest.mark.parametrize("field", ["id", "role", "by", "text"])

