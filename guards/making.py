@@ -12,6 +12,7 @@ from guards.conversation import Subject
 from guards.guard import Guard
 from guards.models.policy_prompt import PolicyRule
 from guards.panel import Seat
+from guards.topic.topics import Topic
 from guards.upstream import Upstreams
 
 File = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
@@ -29,6 +30,7 @@ class Workshop:
         deadline: seconds a judgement may take where a description says nothing.
         environ: where API keys are read from.
         rules: of the policy, for guards that judge by them.
+        topics: of the policy, for the guard that keeps to them.
     """
 
     upstreams: Upstreams
@@ -36,6 +38,7 @@ class Workshop:
     deadline: float
     environ: Mapping[str, str]
     rules: tuple[PolicyRule, ...] = ()
+    topics: tuple[Topic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 from guards.conversation import Exchange, Subject
 from guards.hazards import Hazard
 from guards.panel import PanelVerdict
+from guards.topic.topics import Topic
 from policies.audience import Audience
 from policies.clause import Clause, Rules, compile_clause, compile_stand_in, tabulate
 from policies.consistency import compile_conditions, find_mistakes, lists
@@ -42,10 +43,11 @@ class Policy:
 
     Attributes:
         digest: SHA-256, hexadecimal, over what all files of the policy say (policy, texts,
-            phrases, resources; not its cases): comments, quoting, the order of keys and
+            phrases, topics, resources; not its cases): comments, quoting, the order of keys and
             defaults written out do not change it, anything else does.
         drafting: whether the model may draft before the verdict is in.
         retention: which turns' text the decision log may keep.
+        topics: for the guard that keeps to them.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Policy:
     retention: Retention
     clauses: tuple[Clause, ...]
     ignored_hazards: frozenset[Hazard]
+    topics: tuple[Topic, ...]
     rules: Rules
 
     @classmethod
@@ -172,6 +175,7 @@ def _build(sources: Sources) -> Policy:
         retention=model.retention,
         clauses=clauses,
         ignored_hazards=frozenset(model.ignored_hazards),
+        topics=_topics(sources),
         rules=Rules(
             label=f"{model.name}@{model.version}",
             digest=digest,
@@ -185,6 +189,19 @@ def _build(sources: Sources) -> Policy:
             ),
             texts=_texts(sources),
         ),
+    )
+
+
+def _topics(sources: Sources) -> tuple[Topic, ...]:
+    topics = sources.topics.model.root if sources.topics else {}
+    return tuple(
+        Topic(
+            name=name,
+            mode=topic.mode,
+            allow=tuple(text for texts in topic.allow.values() for text in texts),
+            deny=tuple(text for texts in topic.deny.values() for text in texts),
+        )
+        for name, topic in topics.items()
     )
 
 
@@ -202,12 +219,13 @@ def _texts(sources: Sources) -> Texts:
 
 def _digest(sources: Sources) -> str:
     policy = content(sources.policy.model)
-    for name_of_file in ("texts", "phrases", "resources", "cases"):
+    for name_of_file in ("texts", "phrases", "topics", "resources", "cases"):
         del policy[name_of_file]
     whole: dict[str, Any] = {
         "policy": policy,
         "texts": {locale: content(source.model) for locale, source in sources.texts.items()},
         "phrases": content(sources.phrases.model) if sources.phrases else None,
+        "topics": content(sources.topics.model) if sources.topics else None,
         "resources": content(sources.resources.model) if sources.resources else None,
     }
     canonical = json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -1,18 +1,19 @@
 """What no single field can tell: whether the parts of a policy fit each other."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from guards.conversation import Subject
 from guards.hazards import Hazard
+from guards.topic.topics import Mode
 from policies.clause import DEFAULT_PAYLOAD, PAYLOAD_FIELD, RESERVED_IDS, cutoffs
 from policies.conditions import Compiler, Condition, ConditionError
 from policies.decision import NUMBER
 from policies.document import Document, Location
 from policies.mistakes import Mistake
 from policies.phrases import PhraseList
-from policies.schema import ClauseModel, DegradedModel, Kind, Thresholds
+from policies.schema import ClauseModel, DegradedModel, Kind, Thresholds, TopicModel
 from policies.sources import Sources
 from policies.texts import ANYWHERE, LABEL, LINE_KEYS, REQUIRED_KEYS, RESOURCES, TITLE
 from policies.validation import nearest
@@ -30,6 +31,9 @@ SUBJECTS_OF: dict[Kind, frozenset[Subject]] = {
 """Where a decision makes sense: a finished reply cannot be steered, an image has no spans, and
 a rewritten argument would no longer be the call the model asked for."""
 
+FEWEST_EXAMPLES, MOST_EXAMPLES = 5, 200
+"""Of a topic: fewer say nothing, and starting takes longer with each."""
+
 RESTORED_SUBJECTS = frozenset({Subject.USER_INPUT, Subject.TOOL_RESULT, Subject.DOCUMENT})
 """What a reply may give back: what was put in, not what the model came up with."""
 
@@ -42,6 +46,7 @@ def find_mistakes(sources: Sources) -> Iterator[Mistake]:
         yield from _check_languages(sources, policy, ("description",), description)
     yield from _check_texts(sources)
     yield from _check_phrases(sources)
+    yield from _check_topics(sources)
     compiler = Compiler(lists(sources))
     seen: dict[str, int] = {}
     for place, clause in sources.clauses.items():
@@ -135,6 +140,35 @@ def _check_phrases(sources: Sources) -> Iterator[Mistake]:
                 except ValueError as error:
                     where = (name, language, place)
                     yield sources.phrases.document.mistake(where, str(error))
+
+
+def _check_topics(sources: Sources) -> Iterator[Mistake]:
+    """Every topic has the examples it needs, and a clause that speaks of it."""
+    if sources.topics is None:
+        return
+    document = sources.topics.document
+    spoken: set[Any] = set()
+    general = False
+    for clause in sources.clauses.values():
+        spoken.update(getattr(clause, "custom", ()))
+        general = general or Hazard.OFF_TOPIC in getattr(clause, "hazards", ())
+    topics: Mapping[str, object] = sources.topics.model.root
+    for name, topic in topics.items():
+        if not isinstance(topic, TopicModel):
+            continue
+        field = "allow" if topic.mode is Mode.ONLY else "deny"
+        for side, by_language in (("allow", topic.allow), ("deny", topic.deny)):
+            count = sum(map(len, by_language.values()))
+            where = (name, side) if (name, side) in document.keys else (name,)
+            if side == field and count < FEWEST_EXAMPLES:
+                message = f"mode {topic.mode} needs at least {FEWEST_EXAMPLES} examples here"
+                message = message if where[1:] else f"{side}: {message}"
+                yield document.mistake(where, message)
+            if count > MOST_EXAMPLES:
+                yield document.mistake(where, f"more than {MOST_EXAMPLES} examples")
+        if name not in spoken and not general:
+            message = f'no clause speaks of it: name "{name}" under custom, or hazard off_topic'
+            yield document.mistake((name,), message, at_key=True)
 
 
 def _check_id(

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from guards.conversation import Subject
 from guards.hazards import Hazard
+from guards.topic.topics import Mode
 from guards.verdict import Failure
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
@@ -166,6 +167,9 @@ class PolicyModel(Strict):
     )
     texts: dict[Language, RelativePath] = Field(description="The text file of every locale.")
     phrases: RelativePath | None = Field(default=None, description="The file of phrase lists.")
+    topics: RelativePath | None = Field(
+        default=None, description="The file of topics, for the guard `topic`."
+    )
     resources: RelativePath | None = Field(
         default=None, description="The file of crisis lines; needed for `{resources}` in a text."
     )
@@ -206,6 +210,29 @@ class ResourcesModel(Strict):
 
 class TextsModel(RootModel[dict[Key, Words]]):
     """A text file: what is said in one language, by key."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+Examples = dict[Language, list[Words]]
+
+
+class TopicModel(Strict):
+    """A topic the assistant is for, or stays away from, by examples of what people write."""
+
+    mode: Annotated[Mode, Field(strict=False)] = Field(
+        description="`only`: nothing but this and other such topics; `avoid`: not this."
+    )
+    allow: Examples = Field(
+        default={}, description="Messages to take up, by language. `only` needs five or more."
+    )
+    deny: Examples = Field(
+        default={}, description="Messages not to take up, by language. `avoid` needs five or more."
+    )
+
+
+class TopicsModel(RootModel[dict[Key, TopicModel]]):
+    """The file of topics, by name. A finding of the guard carries the name as `custom`."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 

@@ -9,7 +9,14 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from policies.document import Document, read_document
 from policies.mistakes import Mistake, PolicyError
-from policies.schema import ClauseModel, PhrasesModel, PolicyModel, ResourcesModel, TextsModel
+from policies.schema import (
+    ClauseModel,
+    PhrasesModel,
+    PolicyModel,
+    ResourcesModel,
+    TextsModel,
+    TopicsModel,
+)
 from policies.validation import Model, validate
 
 
@@ -37,6 +44,7 @@ class Sources:
     clauses: Mapping[int, ClauseModel]
     texts: Mapping[str, Source[TextsModel]]
     phrases: Source[PhrasesModel] | None
+    topics: Source[TopicsModel] | None
     resources: Source[ResourcesModel] | None
     mistakes: tuple[Mistake, ...]
 
@@ -57,6 +65,7 @@ def read_sources(path: Path) -> Sources:
         if source is not None:
             texts[locale] = source
     phrases = getattr(policy.model, "phrases", None)
+    topics = getattr(policy.model, "topics", None)
     resources = getattr(policy.model, "resources", None)
     return Sources(
         path=path,
@@ -64,6 +73,7 @@ def read_sources(path: Path) -> Sources:
         clauses=sound_items(policy.document, "clauses", ClauseModel),
         texts=texts,
         phrases=read_source(path.parent / phrases, PhrasesModel, mistakes) if phrases else None,
+        topics=read_source(path.parent / topics, TopicsModel, mistakes) if topics else None,
         resources=(
             read_source(path.parent / resources, ResourcesModel, mistakes) if resources else None
         ),

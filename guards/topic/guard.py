@@ -12,7 +12,7 @@ from guards.conversation import Exchange, Role, Subject
 from guards.embedded.normalise import MAX_CHARS, normalise
 from guards.embedded.segments import windows
 from guards.hazards import Hazard
-from guards.topic.background import Background, load_background
+from guards.topic.background import Background
 from guards.topic.classifier import Classifier, fit
 from guards.topic.embedder import Embedder
 from guards.topic.followups import is_follow_up
@@ -41,7 +41,7 @@ class TopicGuard:
     Args:
         topics: with a name of their own each.
         embedder: what turns messages into vectors.
-        background: everyday messages; those that ship with the guard if left out.
+        background: everyday messages, which topics are told apart from.
         name: as in policies and the decision log.
         clock: seconds, monotonic.
     """
@@ -53,8 +53,8 @@ class TopicGuard:
         self,
         topics: Sequence[Topic],
         embedder: Embedder,
+        background: Background,
         *,
-        background: Background | None = None,
         name: str = "topic",
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -63,7 +63,6 @@ class TopicGuard:
             raise ValueError("the policy names no topics; write them under `topics`")
         if len(set(names)) != len(names):
             raise ValueError("every topic needs a name of its own")
-        background = background or load_background()
         self.name = name
         self.revision = f"topic-{VERSION}/{embedder.revision}/{_digest(topics, background)}"
         self._embedder = embedder

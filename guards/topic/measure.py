@@ -20,7 +20,7 @@ import yaml
 from guards.conversation import Exchange, Subject, text_message
 from guards.embedded.normalise import normalise
 from guards.topic.background import load_background
-from guards.topic.choice import EmbedderName, make_embedder
+from guards.topic.choice import EmbedderName, choose
 from guards.topic.guard import TopicGuard
 from guards.topic.topics import Mode, Topic
 from guards.verdict import Verdict
@@ -131,12 +131,11 @@ async def flagged(guard: TopicGuard, scenario: Scenario, question: Question) -> 
 
 async def measure(name: EmbedderName, out: TextIO, *, mistakes: bool) -> list[Count]:
     """Judge every question of every scenario; what was counted, by scenario, kind, language."""
-    background = load_background()
-    embedder = make_embedder(name, background)
+    embedder, background = choose(name)
     counts: list[Count] = []
     for scenario in scenarios():
         start, busy = time.perf_counter(), time.process_time()
-        guard = TopicGuard(scenario.topics, embedder, background=background)
+        guard = TopicGuard(scenario.topics, embedder, background)
         made = f"{time.perf_counter() - start:.2f} s ({time.process_time() - busy:.2f} s of CPU)"
         start, busy = time.perf_counter(), time.process_time()
         found: dict[tuple[str, str, str], list[bool]] = {}
