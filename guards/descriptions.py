@@ -45,6 +45,30 @@ class InsecureCodeDescription(Description):
         return InsecureCodeGuard(name=making.name)
 
 
+class PersonalDataDescription(Description):
+    """Rules for personal data: form, checksum and context."""
+
+    kind: Literal["personal_data"]
+
+    def make(self, making: Making) -> Guard:
+        """See :class:`Description`."""
+        from guards.personal_data.guard import PersonalDataGuard
+
+        return PersonalDataGuard(name=making.name)
+
+
+class SecretsDescription(Description):
+    """Rules for keys, tokens and passwords."""
+
+    kind: Literal["secrets"]
+
+    def make(self, making: Making) -> Guard:
+        """See :class:`Description`."""
+        from guards.secrets.guard import SecretsGuard
+
+        return SecretsGuard(name=making.name)
+
+
 class CascadeDescription(Description):
     """A cheap guard first, a stronger one where the cheap one is unsure."""
 
@@ -81,6 +105,8 @@ Described = Annotated[
     | PromptGuardDescription
     | ClassifierDescription
     | InsecureCodeDescription
+    | PersonalDataDescription
+    | SecretsDescription
     | CascadeDescription,
     Field(discriminator="kind"),
 ]
@@ -97,5 +123,7 @@ class RosterFile(BaseModel):
 BUILT_IN: Mapping[str, Description] = {
     "embedded": EmbeddedDescription(kind="embedded"),
     "insecure_code": InsecureCodeDescription(kind="insecure_code"),
+    "personal_data": PersonalDataDescription(kind="personal_data"),
+    "secrets": SecretsDescription(kind="secrets"),
 }
 """Guards that need no description, by name."""

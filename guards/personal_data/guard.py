@@ -35,11 +35,11 @@ class PersonalDataGuard:
     that reach a person are high, names without anything else about their bearer low.
     """
 
-    name = "personal_data"
     hazards = frozenset({Hazard.PERSONAL_DATA})
     subjects = TEXTS
 
-    def __init__(self) -> None:
+    def __init__(self, *, name: str = "personal_data") -> None:
+        self.name = name
         versions = [importlib.metadata.version(p) for p in ("python-stdnum", "phonenumbers")]
         self.revision = f"rules-{RULES}+stdnum-{versions[0]}+phonenumbers-{versions[1]}"
 

@@ -35,11 +35,11 @@ class SecretsGuard:
     Labels are those of :mod:`guards.secrets.issuers` and :mod:`guards.secrets.assigned`.
     """
 
-    name = "secrets"
     hazards = frozenset({Hazard.SECRETS})
     subjects = TEXTS
 
-    def __init__(self) -> None:
+    def __init__(self, *, name: str = "secrets") -> None:
+        self.name = name
         self.revision = f"rules-{RULES}"
 
     async def judge(self, exchange: Exchange) -> Judgement:
