@@ -24,7 +24,7 @@ from assistant.memory.limits import MemoryLimits
 from assistant.memory.redis_store import RedisSessionStore
 from assistant.orchestrator import Orchestrator, TurnLimits
 from assistant.settings import Settings
-from guards.conversation import Exchange, Subject, text_message
+from guards import health
 from guards.guard import Guard
 from guards.making import Description, Workshop
 from guards.models.described import LlamaGuardDescription
@@ -59,15 +59,23 @@ class Assistant:
             "engine": "ok" if self.engine.healthy else "no replica answers",
             "memory": await _state(self.store.ping()),
             "log": await _state(self.log.durable()),
-            "guards": await self._guards(),
+            "guards": await health.state(self.panel),
         }
 
-    async def _guards(self) -> str:
-        message = text_message("Good morning.", id="health")
-        verdict = await self.panel.judge(Exchange(subject=Subject.USER_INPUT, message=message))
-        if verdict.complete:
-            return "ok"
-        return ", ".join(f"{u.guard}: {u.reason}" for u in verdict.unscanned)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moderation:
+    """What moderation needs: guards, a policy and a decision log, but no model and no memory."""
+
+    settings: Settings
+    policy: Policy
+    panel: Panel
+    log: FileDecisionLog
+    entries: EntryBodies
+
+    async def health(self) -> dict[str, str]:
+        """The decision log's state, by name; the guards' is the panel's own to tell."""
+        return {"log": await _state(self.log.durable())}
 
 
 async def _state(check: Awaitable[None]) -> str:
@@ -103,15 +111,7 @@ async def assemble(
         client = connect(connected.redis_url.get_secret_value(), deadline=limits.deadline)
         stack.push_async_callback(client.aclose)
         store = RedisSessionStore(client, limits=limits)
-        pseudonyms = Pseudonyms(load_key(connected.data_dir / "pseudonyms.key"))
-        log = FileDecisionLog(
-            connected.decisions_dir,
-            clock=SystemClock(),
-            fsync=connected.log_fsync,
-            segment_bytes=connected.log_segment_bytes,
-        )
-        stack.callback(log.close)
-        entries = EntryBodies(pseudonyms=pseudonyms, retention=policy.retention)
+        log, entries = _open_log(connected, policy, stack)
         panel = seat_panel(connected, upstreams, guards)
         yield Assistant(
             settings=connected,
@@ -138,6 +138,44 @@ async def assemble(
                 pace=Pace(budget=connected.reply_judgements or None),
             ),
         )
+
+
+@asynccontextmanager
+async def open_moderation(
+    settings: Settings, *, guards: Sequence[Guard] | None = None
+) -> AsyncIterator[Moderation]:
+    """The settings' guards, policy and decision log; ``guards`` as in :func:`assemble`.
+
+    Raises:
+        CorralError: a part could not be started.
+        PolicyError: the policy has mistakes.
+    """
+    policy = load_policy(settings)
+    async with AsyncExitStack() as stack:
+        upstreams = await stack.enter_async_context(open_upstreams())
+        log, entries = _open_log(settings, policy, stack)
+        yield Moderation(
+            settings=settings,
+            policy=policy,
+            panel=seat_panel(settings, upstreams, guards),
+            log=log,
+            entries=entries,
+        )
+
+
+def _open_log(
+    settings: Settings, policy: Policy, stack: AsyncExitStack
+) -> tuple[FileDecisionLog, EntryBodies]:
+    """The decision log, closed with ``stack``, and who writes its bodies."""
+    pseudonyms = Pseudonyms(load_key(settings.data_dir / "pseudonyms.key"))
+    log = FileDecisionLog(
+        settings.decisions_dir,
+        clock=SystemClock(),
+        fsync=settings.log_fsync,
+        segment_bytes=settings.log_segment_bytes,
+    )
+    stack.callback(log.close)
+    return log, EntryBodies(pseudonyms=pseudonyms, retention=policy.retention)
 
 
 @asynccontextmanager

@@ -7,6 +7,9 @@ from guards.conversation import Message
 from plugins.tool import ToolSpec
 from policies.bundle import Audience
 
+ANONYMOUS = "anonymous"
+"""The user of turns that name none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionKey:

@@ -120,7 +120,9 @@ class UnscannedBy(Shape):
 class CorralModeration(Shape):
     decision: Literal["allow", "rewrite", "steer", "support", "refuse", "escalate"]
     clause: str | None
-    log_id: str = Field(description="Entry of the decision log.")
+    log_id: str | None = Field(
+        description="Entry of the decision log; `null` where a service keeps none."
+    )
     policy: str
     hazards: dict[str, float] = Field(description="Probability by hazard; the rest is zero.")
     unscanned: list[UnscannedBy] = Field(description="Guards that could not judge, and why.")
@@ -138,6 +140,66 @@ class Moderation(Shape):
     id: str
     model: str
     results: list[ModerationResult]
+
+
+class Found(Shape):
+    guard: str
+    hazard: str
+    probability: float
+    start: int | None = Field(description="First character of the judged text, from 0.")
+    end: int | None = Field(description="The character after the last.")
+    label: str | None = Field(description="What exactly, such as `EMAIL` or `CWE-89`.")
+    custom: str | None = Field(description="A category of the operator's own.")
+
+
+class Replaced(Shape):
+    start: int
+    end: int
+    replacement: str
+
+
+class GuardNamed(Shape):
+    name: str
+    revision: str
+
+
+class JudgementResult(Shape):
+    subject: Literal[
+        "user_input",
+        "reply",
+        "reply_so_far",
+        "tool_call",
+        "tool_result",
+        "document",
+        "image_prompt",
+        "image",
+    ]
+    tool_call_id: str | None = Field(description="Which call, for `tool_call`.")
+    decision: Literal["allow", "rewrite", "steer", "support", "refuse", "escalate"]
+    blocked: bool = Field(description="Support, refuse or escalate, so also: nobody could judge.")
+    clause: str | None
+    degraded: bool = Field(description="Another guard stood in for one that gave no verdict.")
+    reason: str | None = Field(description="Why it is not what the scores alone would say.")
+    text: str | None = Field(description="The policy's words to show instead, when blocked.")
+    guidance: str | None = Field(description="What to tell the model, for `steer`.")
+    rewritten: str | None = Field(description="The text to go on with, for `rewrite`.")
+    redactions: list[Replaced] = Field(description="What of it was replaced.")
+    findings: list[Found]
+    unscanned: list[UnscannedBy] = Field(description="Guards that could not judge, and why.")
+    guards: list[GuardNamed] = Field(description="Who judged, and by which revision.")
+    elapsed_ms: float
+    policy: str
+    digest: str = Field(description="SHA-256 of the policy.")
+    log_id: str | None
+
+
+class Judgement(Shape):
+    id: str
+    model: str
+    blocked: bool = Field(description="Whether any result is.")
+    results: list[JudgementResult] = Field(
+        description="The message's text first, then its images, then each tool call."
+    )
 
 
 class Model(Shape):

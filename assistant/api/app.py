@@ -16,6 +16,7 @@ from assistant.api import answers, docs_page, endpoints
 from assistant.api.chat_request import ChatRequest
 from assistant.api.failures import ApiError, Reporter
 from assistant.api.gate import OPEN_PATHS, Gate
+from assistant.api.judge_request import JudgeRequest
 from assistant.api.keys import Keyring
 from assistant.api.metrics import Metrics
 from assistant.api.moderation_request import ModerationRequest
@@ -141,6 +142,13 @@ def _add_routes(app: FastAPI) -> None:
         "POST",
         answers.Moderation,
         openapi_extra=body_of(ModerationRequest),
+    )
+    add(
+        "/v1/judge",
+        endpoints.judge,
+        "POST",
+        answers.Judgement,
+        openapi_extra=body_of(JudgeRequest),
     )
     add("/v1/models", endpoints.models, "GET", answers.ModelList)
     add("/v1/models/{model:path}", endpoints.model, "GET", answers.Model)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, FailFast, Field, Tag
 
 from assistant.api.fields import Wire
 from policies.audience import Audience
@@ -100,6 +100,11 @@ class ChatMessage(Wire):
     audio: None = None
 
 
+Messages = Annotated[list[ChatMessage], Field(min_length=1), FailFast()]
+"""A conversation. A hundred thousand wrong messages are not told one by one, which would take
+seconds: the first one is enough."""
+
+
 class FunctionSpec(Wire):
     name: ToolName
     description: str | None = None
@@ -190,7 +195,7 @@ class ChatRequest(Wire):
         }
     )
 
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: Messages
     model: str | None = Field(
         default=None, max_length=512, description="As listed by `/v1/models`; may be left out."
     )

@@ -17,7 +17,7 @@ from assistant.api.chat_request import (
 )
 from assistant.api.failures import ApiError, invalid
 from assistant.locale import locale_of
-from assistant.turn import Sampling, SessionKey, Turn
+from assistant.turn import ANONYMOUS, Sampling, SessionKey, Turn
 from guards.conversation import (
     BY_MODEL,
     BY_TOOL,
@@ -31,8 +31,6 @@ from guards.conversation import (
     ToolCall,
 )
 from plugins.tool import ToolSpec
-
-ANONYMOUS = "anonymous"
 
 _SPEAKERS: dict[str, tuple[Role, Provenance]] = {
     "user": (Role.USER, BY_USER),
@@ -55,8 +53,10 @@ def turn_of(request: ChatRequest, *, tenant: str, message_id: str, locale: str) 
     session = options.session
     if session is not None:
         _check_remembered(request)
-    instructions, spoken = _split(request.messages)
-    messages = _conversation(spoken, message_id)
+    instructions, spoken = split(request.messages)
+    if not spoken or spoken[-1][1].role not in ("user", "tool"):
+        raise invalid("messages", "must end with a user message or a tool result")
+    messages = conversation(spoken, message_id)
     tools = tuple(_tool(tool) for tool in request.tools or ())
     return Turn(
         id=message_id,
@@ -118,8 +118,12 @@ def _check_remembered(request: ChatRequest) -> None:
         )
 
 
-def _split(messages: list[ChatMessage]) -> tuple[str, list[tuple[int, ChatMessage]]]:
-    """The operator's instructions, and the other messages with their index in the request."""
+def split(messages: list[ChatMessage]) -> tuple[str, list[tuple[int, ChatMessage]]]:
+    """The operator's instructions, and the other messages with their index in the request.
+
+    Raises:
+        ApiError: 400 naming an instruction that is not text.
+    """
     instructions: list[str] = []
     spoken: list[tuple[int, ChatMessage]] = []
     for index, message in enumerate(messages):
@@ -127,8 +131,6 @@ def _split(messages: list[ChatMessage]) -> tuple[str, list[tuple[int, ChatMessag
             instructions.append(_instruction(index, message))
         else:
             spoken.append((index, message))
-    if not spoken or spoken[-1][1].role not in ("user", "tool"):
-        raise invalid("messages", "must end with a user message or a tool result")
     return "\n\n".join(text for text in instructions if text), spoken
 
 
@@ -145,7 +147,12 @@ def _instruction(index: int, message: ChatMessage) -> str:
             return "\n".join(part.text for part in parts if isinstance(part, TextContent))
 
 
-def _conversation(spoken: list[tuple[int, ChatMessage]], message_id: str) -> list[Message]:
+def conversation(spoken: list[tuple[int, ChatMessage]], message_id: str) -> list[Message]:
+    """The messages of a request, the last of which has the id ``message_id``.
+
+    Raises:
+        ApiError: 400 naming the field and what would be right.
+    """
     calls: set[str] = set()
     messages: list[Message] = []
     last = len(spoken) - 1

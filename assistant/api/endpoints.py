@@ -14,9 +14,8 @@ from assistant.api.chat_turn import turn_of
 from assistant.api.completion import Heading
 from assistant.api.failures import ApiError, invalid
 from assistant.api.fields import read
+from assistant.api.health import alive, metrics_answer, readiness_answer
 from assistant.api.metrics import TurnMeter
-from assistant.api.moderation import Asked, check_lengths
-from assistant.api.moderation_request import ModerationRequest
 from assistant.api.parts import Parts
 
 ALIAS = "corral"
@@ -101,22 +100,16 @@ async def moderations(request: Request) -> Response:
 
     A text no guard could judge is flagged, with `corral.clause` `guard-unavailable`.
     """
-    parts = parts_of(request)
-    settings = parts.assistant.settings
-    asked = read(ModerationRequest, await read_json(request, settings.max_body_bytes))
-    texts = asked.texts()
-    check_lengths(texts, settings.max_input_chars)
-    moderation = Asked(
-        id=parts.tools.ids("modr-"),
-        tenant=request.state.tenant,
-        texts=tuple(texts),
-        audience=asked.corral.audience,
-        locale=asked.corral.locale,
-        default_locale=settings.locale,
-    )
-    with parts.capacity.admit():
-        results = await parts.moderator.moderate(moderation)
-    return _json({"id": moderation.id, "model": "corral-moderation", "results": results})
+    return await parts_of(request).desk.moderations(request)
+
+
+async def judge(request: Request) -> Response:
+    """Judge a message in its conversation: all that was found, and what to do about it.
+
+    A user's message, a reply, a tool call, a tool result or a document, by the guards and the
+    policy alone; no model answers. What no guard could judge is blocked.
+    """
+    return await parts_of(request).desk.judge(request)
 
 
 async def models(request: Request) -> Response:
@@ -136,26 +129,20 @@ def _model(parts: Parts) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": parts.started, "owned_by": "corral"}
 
 
-async def healthz(request: Request) -> Response:  # noqa: ARG001 - every endpoint's shape
+async def healthz(request: Request) -> Response:
     """Whether the process is alive. Nothing else is asked."""
-    return _json({"status": "ok"})
+    return await alive(request)
 
 
 async def readyz(request: Request) -> Response:
     """Whether every part is able to work. Without a key the reasons stay out."""
-    parts = await parts_of(request).readiness.parts()
-    ready = all(state == "ok" for state in parts.values())
-    if not request.state.tenant:
-        parts = {name: state if state == "ok" else "unavailable" for name, state in parts.items()}
-    body = {"status": "ready" if ready else "unavailable", "parts": parts}
-    return _json(body, status=200 if ready else 503)
+    return await readiness_answer(parts_of(request).readiness, request)
 
 
 async def metrics(request: Request) -> Response:
     """Counts and durations in Prometheus' text format, of every worker."""
-    body = parts_of(request).tools.metrics.expose()
-    return Response(body, media_type="text/plain; version=1.0.0; charset=utf-8")
+    return metrics_answer(parts_of(request).tools.metrics)
 
 
-def _json(body: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
+def _json(body: object) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")

@@ -22,10 +22,11 @@ class Gate:
 
     With keys, a request needs one. Without, it must come from this machine, and not by way of a
     web page of someone else's: neither cross-site requests nor names that merely resolve to
-    loopback (DNS rebinding) are let in.
+    loopback (DNS rebinding) are let in. Without a keyring it is somebody else's to say who is
+    served: the application that this one is mounted in.
     """
 
-    def __init__(self, app: ASGIApp, *, keyring: Keyring, reporter: Reporter) -> None:
+    def __init__(self, app: ASGIApp, *, keyring: Keyring | None, reporter: Reporter) -> None:
         self._app = app
         self._keyring = keyring
         self._reporter = reporter
@@ -56,6 +57,8 @@ class Gate:
 
     def _tenant(self, scope: Scope) -> str:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if self._keyring is None:
+            return LOCAL_TENANT
         if not self._keyring:
             _check_local(scope, headers)
             return LOCAL_TENANT
@@ -63,7 +66,8 @@ class Gate:
         tenant = self._keyring.tenant(presented[0]) if len(presented) == 1 else None
         if tenant is not None:
             return tenant
-        path = scope["path"]
+        # An application that is mounted finds its host's prefix in the path.
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path in OPEN_PATHS or path.startswith("/docs/"):
             return ""
         raise ApiError(

@@ -35,5 +35,9 @@ class Keyring:
         return found
 
 
+LOCAL_ONLY = Keyring({})
+"""No keys: clients on this machine are served, and nobody else."""
+
+
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()

@@ -1,178 +1,116 @@
-"""A text judged by the panel and decided by the policy, in OpenAI's words and our own."""
+"""From requests to the cases that a moderator decides."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from assistant.api.chat_turn import ANONYMOUS
+from assistant.api.chat_turn import conversation, split
 from assistant.api.failures import invalid
-from assistant.audit.record import DECISION
-from assistant.bootstrap import Assistant
-from assistant.errors import LogUnavailableError
-from assistant.events import Judged
+from assistant.api.judge_request import JudgeRequest
+from assistant.api.moderation_request import ModerationOptions, ModerationRequest
 from assistant.locale import locale_of
-from assistant.turn import SessionKey, Turn
-from guards.conversation import Exchange, Subject, text_message
-from guards.hazards import Hazard
-from guards.panel import PanelVerdict
-from policies.audience import Audience
-from policies.decision import Decision, Escalate, Refuse, Support, decision_name
+from guards.conversation import Exchange, Integrity, Message, Provenance, Source, Subject
+from guards.conversation import text_message as text_of
+from guards.exchanges import exchanges_of
+from policies.moderation import Case
 
-SIDE_BY_SIDE = 8
-"""Texts of one request that are judged at once."""
-
-SURE = 0.5
-"""Probability from which a category counts as met whatever clause decided."""
-
-CATEGORIES: dict[str, frozenset[Hazard]] = {
-    "harassment": frozenset({Hazard.DEFAMATION}),
-    "harassment/threatening": frozenset(),
-    "hate": frozenset({Hazard.HATE}),
-    "hate/threatening": frozenset(),
-    "illicit": frozenset(
-        {
-            Hazard.NON_VIOLENT_CRIMES,
-            Hazard.SEX_CRIMES,
-            Hazard.INTELLECTUAL_PROPERTY,
-            Hazard.INDISCRIMINATE_WEAPONS,
-            Hazard.CODE_INTERPRETER_ABUSE,
-        }
-    ),
-    "illicit/violent": frozenset({Hazard.VIOLENT_CRIMES, Hazard.INDISCRIMINATE_WEAPONS}),
-    "self-harm": frozenset({Hazard.SELF_HARM}),
-    "self-harm/instructions": frozenset(),
-    "self-harm/intent": frozenset(),
-    "sexual": frozenset({Hazard.SEXUAL_CONTENT, Hazard.CHILD_EXPLOITATION}),
-    "sexual/minors": frozenset({Hazard.CHILD_EXPLOITATION}),
-    "violence": frozenset({Hazard.VIOLENT_CRIMES, Hazard.SEX_CRIMES}),
-    "violence/graphic": frozenset(),
-}
-"""OpenAI's categories and the hazards they stand for. Those without one are always false, and
-hazards that OpenAI has no word for appear under ``corral`` only."""
+BY_DOCUMENT = Provenance(source=Source.DOCUMENT, integrity=Integrity.UNTRUSTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Texts to moderate, and for whom. ``id`` is the request's own."""
+class Asking:
+    """Who asks, and what holds for every request.
+
+    Attributes:
+        id: of the request; the cases' ids begin with it.
+        locale: used where neither the request nor the text's script tells another.
+        most_chars: of one text or message.
+    """
 
     id: str
     tenant: str
-    texts: tuple[str, ...]
-    audience: Audience
-    locale: str | None
-    default_locale: str
+    locale: str
+    most_chars: int
 
-    def turn(self, index: int) -> Turn:
-        """The turn that one text would be, were it to be answered."""
-        id = f"{self.id}#{index}"  # noqa: A001 - the field's own name
-        return Turn(
-            id=id,
-            key=SessionKey(tenant=self.tenant, user=ANONYMOUS, session=""),
-            message=text_message(self.texts[index], id=id),
-            audience=self.audience,
-            locale=self.locale or locale_of(self.texts[index], self.default_locale),
+    def case(self, index: int, exchange: Exchange, options: ModerationOptions) -> Case:
+        """The ``index``-th case of the request."""
+        return Case(
+            id=f"{self.id}#{index}",
+            tenant=self.tenant,
+            exchange=exchange,
+            audience=options.audience,
+            locale=options.locale or locale_of(exchange.text, self.locale),
         )
 
 
-class Moderator:
-    """Judges texts as if a user had said them; each decision is in the decision log."""
-
-    def __init__(self, assistant: Assistant, observe: Callable[[Judged], None]) -> None:
-        self._panel = assistant.panel
-        self._policy = assistant.policy
-        self._log = assistant.log
-        self._entries = assistant.entries
-        self._observe = observe
-
-    async def moderate(self, asked: Asked) -> list[dict[str, Any]]:
-        """One result of OpenAI's shape per text, in their order.
-
-        Raises:
-            LogUnavailableError: a decision could not be recorded, so none is told.
-        """
-        places = asyncio.Semaphore(SIDE_BY_SIDE)
-
-        async def one(index: int) -> dict[str, Any]:
-            async with places:
-                return await self._judge(asked.turn(index))
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(index)) for index in range(len(asked.texts))]
-        except* LogUnavailableError as errors:
-            raise LogUnavailableError from errors
-        await self._log.durable()
-        return [task.result() for task in tasks]
-
-    async def _judge(self, turn: Turn) -> dict[str, Any]:
-        exchange = Exchange(subject=Subject.USER_INPUT, message=turn.message)
-        verdict = await self._panel.judge(exchange)
-        decision = self._policy.decide(exchange, verdict, turn.audience, turn.locale)
-        at = verdict.elapsed
-        log_id = self._log.append(DECISION, self._entries.decision(turn, exchange, decision, at))
-        self._observe(Judged(subject=exchange.subject, decision=decision, at=at))
-        return result(decision, self._named_hazards(decision), log_id)
-
-    def _named_hazards(self, decision: Decision) -> frozenset[Hazard]:
-        """The hazards that the deciding clause speaks of; reserved clauses speak of none."""
-        clause = decision.basis.clause
-        for candidate in self._policy.clauses:
-            if candidate.id == clause:
-                return frozenset(candidate.hazards)
-        return frozenset()
-
-
-def result(decision: Decision, named: frozenset[Hazard], log_id: str) -> dict[str, Any]:
-    """A moderation result.
-
-    ``flagged`` is true for every decision that blocks, so also when a guard could not judge:
-    what nobody has judged is never reported as fine (I2).
-    """
-    basis = decision.basis
-    verdict = basis.verdict
-    blocked = isinstance(decision, Support | Refuse | Escalate)
-    return {
-        "flagged": blocked,
-        "categories": {
-            category: blocked and any(_met(verdict, hazard, hazard in named) for hazard in hazards)
-            for category, hazards in CATEGORIES.items()
-        },
-        "category_scores": {
-            category: max((verdict.probability(hazard) for hazard in hazards), default=0.0)
-            for category, hazards in CATEGORIES.items()
-        },
-        "category_applied_input_types": {category: ["text"] for category in CATEGORIES},
-        "corral": {
-            "decision": decision_name(decision),
-            "clause": basis.clause,
-            "log_id": log_id,
-            "policy": basis.policy,
-            "hazards": {
-                hazard.value: probability
-                for hazard in Hazard
-                if (probability := verdict.probability(hazard)) > 0
-            },
-            "unscanned": [
-                {"guard": failure.guard, "reason": failure.reason.value}
-                for failure in verdict.unscanned
-            ],
-        },
-    }
-
-
-def _met(verdict: PanelVerdict, hazard: Hazard, named: bool) -> bool:
-    probability = verdict.probability(hazard)
-    return probability >= SURE or (named and probability > 0)
-
-
-def check_lengths(texts: Sequence[str], limit: int) -> None:
-    """Refuse a text of more than ``limit`` characters.
+def text_cases(asked: ModerationRequest, asking: Asking) -> list[Case]:
+    """Each text as if a user had said it.
 
     Raises:
-        ApiError: 400 naming it.
+        ApiError: 400 naming a text that is too long.
     """
+    texts = asked.texts()
     for index, text in enumerate(texts):
-        if len(text) > limit:
-            param = "input" if len(texts) == 1 else f"input[{index}]"
-            raise invalid(param, f"must have at most {limit} characters")
+        param = "input" if len(texts) == 1 else f"input[{index}]"
+        _check_length(param, text, asking.most_chars)
+    return [
+        asking.case(
+            index,
+            Exchange(subject=Subject.USER_INPUT, message=text_of(text, id=f"{asking.id}#{index}")),
+            asked.corral,
+        )
+        for index, text in enumerate(texts)
+    ]
+
+
+def message_cases(asked: JudgeRequest, asking: Asking) -> list[Case]:
+    """Everything to judge in the last message of ``asked``, after the others.
+
+    Raises:
+        ApiError: 400 naming the field and what would be right.
+    """
+    last = len(asked.messages) - 1
+    _, spoken = split(asked.messages)
+    if not spoken or spoken[-1][0] != last:
+        raise invalid(f"messages[{last}].role", "must be user, assistant or tool: it is judged")
+    messages = conversation(spoken, asking.id)
+    for (index, _), message in zip(spoken, messages, strict=True):
+        _check_length(f"messages[{index}].content", message.text, asking.most_chars)
+    for place, call in enumerate(messages[-1].tool_calls):
+        param = f"messages[{last}].tool_calls[{place}].function.arguments"
+        _check_length(param, call.arguments, asking.most_chars)
+    exchanges = _exchanges(asked, messages[-1], tuple(messages[:-1]))
+    return [asking.case(index, exchange, asked.corral) for index, exchange in enumerate(exchanges)]
+
+
+_ASIDE: dict[str, frozenset[Subject]] = {
+    "user": frozenset({Subject.DOCUMENT, Subject.IMAGE_PROMPT}),
+    "assistant": frozenset({Subject.REPLY_SO_FAR, Subject.IMAGE_PROMPT}),
+    "tool": frozenset({Subject.DOCUMENT}),
+}
+"""What else a message's text can be, by role, when the request says so."""
+
+
+def _exchanges(
+    asked: JudgeRequest, message: Message, context: tuple[Message, ...]
+) -> Sequence[Exchange]:
+    exchanges = exchanges_of(message, context)
+    subject = asked.subject
+    if subject is None:
+        return exchanges
+    speaker = asked.messages[-1]
+    if subject in _ASIDE[speaker.role]:
+        if subject is Subject.DOCUMENT:
+            message = replace(message, provenance=BY_DOCUMENT)
+        return [Exchange(subject=subject, message=message, context=context)]
+    chosen = [exchange for exchange in exchanges if exchange.subject is subject]
+    if not chosen:
+        there = sorted({*(e.subject for e in exchanges), *_ASIDE[speaker.role]})
+        raise invalid(
+            "subject", f"must be something that is in the last message: {', '.join(there)}"
+        )
+    return chosen
+
+
+def _check_length(param: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise invalid(param, f"must have at most {most} characters")

@@ -8,10 +8,16 @@ from pydantic import BaseModel
 
 from assistant.api.answers import ChatCompletionChunk
 from assistant.api.chat_request import ChatRequest
+from assistant.api.judge_request import JudgeRequest
 from assistant.api.moderation_request import ModerationRequest
 
 _REF = "#/components/schemas/{model}"
-_EXTRA: tuple[type[BaseModel], ...] = (ChatRequest, ModerationRequest, ChatCompletionChunk)
+_EXTRA: tuple[type[BaseModel], ...] = (
+    ChatRequest,
+    ModerationRequest,
+    JudgeRequest,
+    ChatCompletionChunk,
+)
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:

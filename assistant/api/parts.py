@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 
 from assistant.api.capacity import Capacity
+from assistant.api.desk import Desk
 from assistant.api.failures import Reporter
 from assistant.api.metrics import Metrics
-from assistant.api.moderation import Moderator
 from assistant.api.readiness import Readiness
+from assistant.audit.moderated import LoggedDecisions
 from assistant.bootstrap import Assistant
 from assistant.clock import Clock, Ids
+from policies.moderation import Moderator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +30,29 @@ class Parts:
     assistant: Assistant
     tools: Tools
     capacity: Capacity = field(init=False)
-    moderator: Moderator = field(init=False)
+    desk: Desk = field(init=False)
     readiness: Readiness = field(init=False)
     started: int = field(init=False)
 
     def __post_init__(self) -> None:
         assistant, tools = self.assistant, self.tools
         metrics = tools.metrics
-        capacity = Capacity(assistant.settings.max_concurrent_turns, observe=metrics.in_flight.set)
-        moderator = Moderator(assistant, metrics.judged)
+        settings = assistant.settings
+        capacity = Capacity(settings.max_concurrent_turns, observe=metrics.in_flight.set)
+        desk = Desk(
+            moderator=Moderator(
+                panel=assistant.panel,
+                policy=assistant.policy,
+                recorder=LoggedDecisions(log=assistant.log, entries=assistant.entries),
+            ),
+            capacity=capacity,
+            observe=metrics.judged,
+            ids=tools.ids,
+            locale=settings.locale,
+            most_bytes=settings.max_body_bytes,
+            most_chars=settings.max_input_chars,
+        )
         object.__setattr__(self, "capacity", capacity)
-        object.__setattr__(self, "moderator", moderator)
+        object.__setattr__(self, "desk", desk)
         object.__setattr__(self, "readiness", Readiness(assistant.health))
         object.__setattr__(self, "started", int(tools.clock.now()))

@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from functools import partial
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from assistant.api.app import LEAVE_SECONDS, build_app, create_app
 from assistant.api.hosting import configure, settle
+from assistant.api.keys import Keyring
 from assistant.api.listener import listen, url
+from assistant.api.moderation_app import ServiceLimits, moderation_app
 from assistant.api.workers import run_workers
-from assistant.bootstrap import Progress, assemble, embed, load_policy
+from assistant.audit.moderated import LoggedDecisions
+from assistant.bootstrap import Progress, assemble, embed, load_policy, open_moderation
 from assistant.settings import Settings
+
+_ASSISTANT = "Corral listens on {0} (described at {0}/docs)"
+_MODERATION = "Corral moderates on {0} (POST {0}/v1/moderations and {0}/v1/judge)"
 
 
 def serve(settings: Settings, workers: int = 1, progress: Progress = print) -> None:
@@ -30,16 +37,69 @@ def serve(settings: Settings, workers: int = 1, progress: Progress = print) -> N
     """
     with contextlib.closing(listen(settings)) as listener:
         if workers == 1:
-            with asyncio.Runner(loop_factory=configure(build_app).get_loop_factory()) as runner:
-                runner.run(_serve_alone(settings, listener, progress))
+            _run_alone(
+                _assistant_app(settings, progress),
+                listener,
+                lambda: _announce(settings, listener, progress),
+            )
         else:
             asyncio.run(_serve_together(settings, workers, listener, progress))
 
 
-def _announce(settings: Settings, listener: socket.socket, progress: Progress) -> None:
-    """Tell people where requests are served, and whose."""
-    address = url(listener)
-    progress(f"Corral listens on {address} (described at {address}/docs)")
+def serve_moderation(settings: Settings, progress: Progress = print) -> None:
+    """Serve moderation, without a model and a memory, until a signal asks to stop.
+
+    Raises:
+        SettingsError: the address cannot be had, or a guard is not known.
+        CorralError: a part could not be started.
+        PolicyError: the policy has mistakes.
+    """
+    with contextlib.closing(listen(settings)) as listener:
+        _run_alone(
+            _moderation_app(settings),
+            listener,
+            lambda: _announce(settings, listener, progress, _MODERATION),
+        )
+
+
+@contextlib.asynccontextmanager
+async def _assistant_app(settings: Settings, progress: Progress) -> AsyncIterator[ASGIApp]:
+    async with assemble(settings, progress) as assistant:
+        yield build_app(assistant)
+
+
+@contextlib.asynccontextmanager
+async def _moderation_app(settings: Settings) -> AsyncIterator[ASGIApp]:
+    async with open_moderation(settings) as moderation:
+        yield moderation_app(
+            moderation.panel,
+            moderation.policy,
+            recorder=LoggedDecisions(log=moderation.log, entries=moderation.entries),
+            keyring=Keyring(settings.api_keys),
+            locale=settings.locale,
+            limits=ServiceLimits(
+                body_bytes=settings.max_body_bytes,
+                text_chars=settings.max_input_chars,
+                requests=settings.max_concurrent_turns,
+            ),
+            health_of=moderation.health,
+        )
+
+
+def _run_alone(
+    opened: contextlib.AbstractAsyncContextManager[ASGIApp],
+    listener: socket.socket,
+    ready: Callable[[], None],
+) -> None:
+    with asyncio.Runner(loop_factory=configure(build_app).get_loop_factory()) as runner:
+        runner.run(_serve_alone(opened, listener, ready))
+
+
+def _announce(
+    settings: Settings, listener: socket.socket, progress: Progress, told: str = _ASSISTANT
+) -> None:
+    """Tell people where requests are served, which, and whose."""
+    progress(told.format(url(listener)))
     if not settings.api_keys:
         progress("No API keys are set: only clients on this machine are served.")
 
@@ -70,12 +130,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve_alone(settings: Settings, listener: socket.socket, progress: Progress) -> None:
+async def _serve_alone(
+    opened: contextlib.AbstractAsyncContextManager[ASGIApp],
+    listener: socket.socket,
+    ready: Callable[[], None],
+) -> None:
     with contextlib.suppress(asyncio.CancelledError):
-        async with _stoppable() as stop, assemble(settings, progress) as assistant:
-            server = _Server(
-                configure(build_app(assistant)), lambda: _announce(settings, listener, progress)
-            )
+        async with _stoppable() as stop, opened as app:
+            server = _Server(configure(app), ready)
             stop.act = lambda number: server.handle_exit(number, None)
             try:
                 await server.serve([listener])

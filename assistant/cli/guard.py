@@ -11,6 +11,7 @@ from assistant.cli.exits import Exit
 from assistant.cli.guard_calibrate import calibrate
 from assistant.cli.guard_compare import compare_guards
 from assistant.cli.guard_evaluate import evaluate
+from assistant.cli.guard_serve import serve
 from assistant.cli.report import milliseconds
 from assistant.cli.terminal import Terminal
 from assistant.cli.turns import checked, read_text
@@ -161,3 +162,4 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
 app.command()(evaluate)
 app.command("compare")(compare_guards)
 app.command()(calibrate)
+app.command()(serve)

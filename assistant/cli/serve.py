@@ -10,11 +10,4 @@ def run_serve(*, host: str | None, port: int | None, workers: int, json_mode: bo
     terminal = Terminal(json_mode=json_mode)
     given = {"host": host, "port": port}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-
-    def progress(line: str) -> None:
-        if json_mode:
-            terminal.json({"message": line})
-        else:
-            terminal.note(line, "")
-
-    serve(settings, workers, progress)
+    serve(settings, workers, terminal.progress)

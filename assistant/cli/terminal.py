@@ -62,6 +62,13 @@ class Terminal:
         """One line on standard error: progress, and what went wrong."""
         self._err.print(Text(printable(text), style=style))
 
+    def progress(self, text: str) -> None:
+        """What a server has come to: a line on standard error, or ``{"message": ...}``."""
+        if self.json_mode:
+            self.json({"message": text})
+        else:
+            self.note(text, "")
+
     def json(self, value: Any) -> None:
         """One line of JSON on standard output."""
         self._out.file.write(to_json(value) + "\n")

@@ -12,6 +12,7 @@ from tests.assistant.api.serving import local_client
 PATHS = {
     "/v1/chat/completions": "post",
     "/v1/moderations": "post",
+    "/v1/judge": "post",
     "/v1/models": "get",
     "/v1/models/{model}": "get",
     "/healthz": "get",
@@ -49,7 +50,7 @@ async def test_every_path_is_described_and_every_reference_resolves() -> None:
 
 async def test_the_described_examples_are_valid() -> None:
     document = (await get("/openapi.json")).json()
-    for name in ("ChatRequest", "ModerationRequest"):
+    for name in ("ChatRequest", "ModerationRequest", "JudgeRequest"):
         schema = document["components"]["schemas"][name]
         validator = Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
         assert schema["examples"]

@@ -7,7 +7,6 @@ import pytest
 
 from assistant.api.answers import Moderation
 from assistant.api.app import build_app
-from assistant.api.moderation import CATEGORIES, SIDE_BY_SIDE
 from assistant.clock import SystemClock
 from assistant.errors import LogUnavailableError
 from assistant.testing.decision_log import InMemoryDecisionLog
@@ -16,6 +15,7 @@ from guards.conversation import Exchange, Subject
 from guards.guard import GuardNonsenseError
 from guards.hazards import Hazard
 from guards.verdict import Failure, Unscanned
+from policies.moderation import CATEGORIES, SIDE_BY_SIDE
 from tests.assistant.api.scripted import LABEL, ScriptedOrchestrator, assistant
 from tests.assistant.api.serving import local_client
 

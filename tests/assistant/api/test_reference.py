@@ -17,6 +17,7 @@ from assistant.api.answers import (
     Choice,
     CorralAnswer,
     Error,
+    JudgementResult,
     ModerationResult,
     Ready,
 )
@@ -29,9 +30,10 @@ from assistant.api.chat_request import (
 )
 from assistant.api.failures import translate
 from assistant.api.gate import OPEN_PATHS
+from assistant.api.judge_request import JudgeRequest
 from assistant.api.metrics import Metrics
-from assistant.api.moderation import CATEGORIES
 from assistant.api.moderation_request import ModerationRequest
+from policies.moderation import CATEGORIES
 from tests.assistant.api import scripted
 from tests.assistant.api.scripted import ScriptedOrchestrator
 from tests.assistant.api.serving import local_client
@@ -128,6 +130,7 @@ def test_every_path_is_documented_with_its_key() -> None:
         ("The `corral` field", set(CorralOptions.model_fields)),
         ("Reply", set(CorralAnswer.model_fields)),
         ("Moderations", {*ModerationRequest.model_fields, *ModerationResult.model_fields}),
+        ("Judge", {*JudgeRequest.model_fields, *JudgementResult.model_fields}),
     ],
 )
 def test_every_field_is_documented(title: str, names: set[str]) -> None:
@@ -171,12 +174,14 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     assert documented == described
 
 
-@pytest.mark.parametrize("command", re.findall(r"-d '(\{.*\})'", PAGE))
-async def test_the_requests_shown_are_answered(command: str) -> None:
-    path = "moderations" if '"input"' in command else "chat/completions"
+SHOWN = re.findall(r"curl \S+(/v1/\S+)[^`]*?-d '(\{.*\})'", PAGE)
+
+
+@pytest.mark.parametrize(("path", "command"), SHOWN)
+async def test_the_requests_shown_are_answered(path: str, command: str) -> None:
     app = build_app(scripted.assistant(ScriptedOrchestrator(scripted.say("x"))))
     async with local_client(app) as client:
-        response = await client.post(f"/v1/{path}", json=json.loads(command))
+        response = await client.post(path, json=json.loads(command))
     assert response.status_code == 200
 
 

@@ -1,26 +1,35 @@
-"""``corral serve`` as a process of its own."""
+"""``corral serve`` and ``corral guard serve`` as processes of their own."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.assistant.cli.stage import Stage
 
-SERVE = [sys.executable, "-c", "from assistant.cli.main import run; run()", "serve", "--json"]
+CORRAL = [sys.executable, "-c", "from assistant.cli.main import run; run()"]
 
 
 @contextmanager
 def serve(stage: Stage, *args: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Its address on a free port, and its process."""
+    """The whole server's address on a free port, and its process."""
+    with serving(stage, "serve", *args) as started:
+        yield started
+
+
+@contextmanager
+def serving(
+    stage: Stage, *command: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """The address on a free port that ``command`` serves, and its process."""
     process = subprocess.Popen(
-        [*SERVE, *args],
+        [*CORRAL, *command, "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | stage.environment | {"CORRAL_PORT": "0"},
+        env=os.environ | stage.environment | {"CORRAL_PORT": "0"} | dict(environment or {}),
     )
     assert process.stdout is not None
     try:
