@@ -155,7 +155,7 @@ _TELLS: dict[Language, tuple[tuple[float, str], ...]] = {
             4,
             (
                 r"(?i)^[ \t]*(?:select\b.*(?:\bfrom\b|$)|insert into\b|update \w+ set\b"
-                r"|delete from\b|create (?:or replace )?(?:table|user|view|function|procedure|database)\b"
+                r"|delete from\b|create (?:or replace )?(?:table|user|view|function|database)\b"
                 r"|alter (?:table|user)\b|drop (?:table|database)\b|grant \w)"
             ),
         ),
