@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from guards.cascade import Band, Bands, Cascade
 from guards.guard import Guard
+from guards.image.described import NsfwImageDescription, VisionDescription
 from guards.making import Description, File, Making
 from guards.models.described import (
     ClassifierDescription,
@@ -17,6 +18,7 @@ from guards.models.described import (
     QwenGuardDescription,
     ShieldGemmaDescription,
 )
+from guards.topic.described import TopicDescription
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
 
@@ -107,6 +109,9 @@ Described = Annotated[
     | InsecureCodeDescription
     | PersonalDataDescription
     | SecretsDescription
+    | TopicDescription
+    | NsfwImageDescription
+    | VisionDescription
     | CascadeDescription,
     Field(discriminator="kind"),
 ]
@@ -124,6 +129,8 @@ BUILT_IN: Mapping[str, Description] = {
     "embedded": EmbeddedDescription(kind="embedded"),
     "insecure_code": InsecureCodeDescription(kind="insecure_code"),
     "personal_data": PersonalDataDescription(kind="personal_data"),
+    "nsfw_image": NsfwImageDescription(kind="nsfw_image"),
     "secrets": SecretsDescription(kind="secrets"),
+    "topic": TopicDescription(kind="topic"),
 }
 """Guards that need no description, by name."""

@@ -21,6 +21,7 @@ from policies.schema import (
     RegionModel,
     ResourcesModel,
     Thresholds,
+    TopicModel,
 )
 from policies.texts import ANYWHERE, LINE_KEYS, REQUIRED_KEYS
 from policies.validation import nearest
@@ -32,6 +33,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "The policy file": PolicyModel,
     "A clause": ClauseModel,
     "Thresholds": Thresholds,
+    "A topic": TopicModel,
     "Stand-ins for missing guards": DegradedModel,
     "The file of crisis lines": ResourcesModel,
     "A country": RegionModel,
