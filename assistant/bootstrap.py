@@ -25,13 +25,16 @@ from assistant.memory.redis_store import RedisSessionStore
 from assistant.orchestrator import Orchestrator, TurnLimits
 from assistant.settings import Settings
 from guards import health
+from guards.conversation import Subject
 from guards.guard import Guard
+from guards.hazards import Hazard
 from guards.making import Description, Workshop
 from guards.models.described import LlamaGuardDescription
 from guards.panel import Panel, Seat
 from guards.roster import Roster, RosterError, load_roster
 from guards.stream import Pace
 from guards.upstream import Upstreams, open_upstreams
+from policies.briefing import rules_of
 from policies.bundle import Policy
 
 Progress = Callable[[str], None]
@@ -112,7 +115,7 @@ async def assemble(
         stack.push_async_callback(client.aclose)
         store = RedisSessionStore(client, limits=limits)
         log, entries = _open_log(connected, policy, stack)
-        panel = seat_panel(connected, upstreams, guards)
+        panel = seat_panel(connected, policy, upstreams, guards)
         yield Assistant(
             settings=connected,
             policy=policy,
@@ -157,7 +160,7 @@ async def open_moderation(
         yield Moderation(
             settings=settings,
             policy=policy,
-            panel=seat_panel(settings, upstreams, guards),
+            panel=seat_panel(settings, policy, upstreams, guards),
             log=log,
             entries=entries,
         )
@@ -207,18 +210,26 @@ async def embed(settings: Settings, progress: Progress) -> AsyncIterator[Setting
 
 
 def seat_panel(
-    settings: Settings, upstreams: Upstreams, guards: Sequence[Guard] | None = None
+    settings: Settings,
+    policy: Policy,
+    upstreams: Upstreams,
+    guards: Sequence[Guard] | None = None,
 ) -> Panel:
     """The guards that the settings name, or ``guards``, each required for all it can judge.
 
     Raises:
         GuardStartError: a guard cannot be made.
-        SettingsError: a guard is not known, or ``CORRAL_GUARD_FILE`` has mistakes.
+        SettingsError: a guard is not known, ``CORRAL_GUARD_FILE`` has mistakes, or ``policy``
+            names topics and no guard looks for them.
     """
     if guards is None:
-        return Panel(_seats(settings, upstreams, settings.guards))
-    deadline = settings.guard_timeout
-    return Panel([Seat(guard=g, subjects=g.subjects, deadline=deadline) for g in guards])
+        panel = Panel(_seats(settings, policy, upstreams, settings.guards))
+    else:
+        deadline = settings.guard_timeout
+        panel = Panel([Seat(guard=g, subjects=g.subjects, deadline=deadline) for g in guards])
+    if policy.topics and Hazard.OFF_TOPIC not in panel.hazards(Subject.USER_INPUT):
+        raise SettingsError("CORRAL_GUARDS: the policy names topics; add the guard topic")
+    return panel
 
 
 @asynccontextmanager
@@ -227,10 +238,11 @@ async def open_guards(settings: Settings, names: Sequence[str]) -> AsyncIterator
 
     Raises:
         GuardStartError: a guard cannot be made.
+        PolicyError: the policy has mistakes.
         SettingsError: a guard is not known, or ``CORRAL_GUARD_FILE`` has mistakes.
     """
     async with open_upstreams() as upstreams:
-        yield tuple(_seats(settings, upstreams, names))
+        yield tuple(_seats(settings, load_policy(settings), upstreams, names))
 
 
 def load_policy(settings: Settings) -> Policy:
@@ -301,7 +313,9 @@ def roster_of(settings: Settings) -> Roster:
         raise SettingsError(f"CORRAL_GUARD_FILE: {error}") from error
 
 
-def _seats(settings: Settings, upstreams: Upstreams, names: Sequence[str]) -> list[Seat]:
+def _seats(
+    settings: Settings, policy: Policy, upstreams: Upstreams, names: Sequence[str]
+) -> list[Seat]:
     roster = roster_of(settings)
     unknown = [name for name in names if name not in roster.names]
     if unknown:
@@ -313,6 +327,8 @@ def _seats(settings: Settings, upstreams: Upstreams, names: Sequence[str]) -> li
         clock=asyncio.get_running_loop().time,
         deadline=settings.guard_timeout,
         environ={**os.environ, GUARD_KEY: key},
+        rules=rules_of(policy),
+        topics=policy.topics,
     )
     try:
         return roster.seats(names, workshop)

@@ -19,7 +19,7 @@ def rules_of(policy: Policy) -> tuple[PolicyRule, ...]:
     """The clauses of ``policy`` about text that guards are asked to find, in file order.
 
     Clauses that only steer are left out: what they speak of is answered, so it violates nothing.
-    A rule counts as the first hazard its clause names.
+    A rule counts as the first, in the order of the taxonomy, of the hazards its clause names.
     """
     rules = []
     for clause in policy.clauses:

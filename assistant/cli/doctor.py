@@ -85,7 +85,7 @@ async def _rules(settings: Settings) -> list[Check]:
     checks = [ok("policy", f"{policy.label}, {len(policy.clauses)} clauses")]
     try:
         async with open_upstreams() as upstreams:
-            panel = seat_panel(settings, upstreams)
+            panel = seat_panel(settings, policy, upstreams)
     except (CorralError, EmbeddedGuardError) as error:
         return [*checks, fail("guards", str(error), "pip install --force-reinstall corral")]
     if not panel.seats:

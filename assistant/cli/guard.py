@@ -75,7 +75,7 @@ async def _decide(
 ) -> Decision:
     policy = load_policy(settings)
     async with open_upstreams() as upstreams:
-        verdict = await seat_panel(settings, upstreams).judge(exchange)
+        verdict = await seat_panel(settings, policy, upstreams).judge(exchange)
     return policy.decide(exchange, verdict, audience, locale)
 
 
