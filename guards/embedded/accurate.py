@@ -40,9 +40,14 @@ class Blend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """The fast tier's highest log-odds between which the accurate tier is asked."""
+    """The fast tier's highest log-odds between which the accurate tier is asked.
+
+    Attributes:
+        growing: stands for ``low`` where a reply is judged that is not at its end.
+    """
 
     low: float
+    growing: float
     high: float
 
 
@@ -73,10 +78,10 @@ class Accurate:
         self._blends = blends
         self._bands = bands
 
-    def asked(self, text: str, field: Field, fast: Odds) -> bool:
+    def asked(self, text: str, field: Field, fast: Odds, *, growing: bool = False) -> bool:
         """Whether the fast tier's opinion of normalised ``text`` leaves doubt."""
         band = self._bands[field, script(text)]
-        return band.low <= max(fast.values()) <= band.high
+        return (band.growing if growing else band.low) <= max(fast.values()) <= band.high
 
     def judge(self, text: str, field: Field, context: str, ranking: Model) -> Opinion:
         """Opinion of normalised ``text``; ``context`` is the request that a reply answers."""

@@ -114,7 +114,10 @@ class EmbeddedGuard:
         else:
             case, answer = await asyncio.to_thread(self._quickly, exchange)
         accurate = self._accurate
-        if accurate is not None and accurate.asked(case.text, case.field, answer.odds):
+        growing = exchange.subject is Subject.REPLY_SO_FAR
+        if accurate is not None and accurate.asked(
+            case.text, case.field, answer.odds, growing=growing
+        ):
             answer = await asyncio.to_thread(self._closely, accurate, case, answer)
         return Verdict(
             guard=self.name,

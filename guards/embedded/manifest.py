@@ -121,12 +121,12 @@ def _blends(entry: dict[str, Any]) -> dict[tuple[Field, Hazard], Blend]:
 def _bands(entry: dict[str, Any]) -> dict[tuple[Field, str], Band]:
     found = {
         (Field(row["field"]), str(row["script"])): Band(
-            low=float(row["low"]), high=float(row["high"])
+            low=float(row["low"]), growing=float(row["growing"]), high=float(row["high"])
         )
         for row in entry["bands"]
     }
     if found.keys() != {(field, script) for field in Field for script in SCRIPTS} or not all(
-        band.low <= band.high for band in found.values()
+        band.low <= band.growing <= band.high for band in found.values()
     ):
         raise EmbeddedGuardError(f"{MANIFEST}: bands are missing or the wrong way round")
     return found

@@ -30,7 +30,7 @@ from guards.embedded.training.blend import tier, together
 from guards.embedded.training.calibrate import calibrate
 from guards.embedded.training.detectors import CONTENT, fit_detector, fit_shares
 from guards.embedded.training.examples import featurise, hide_instructions, load_sources
-from guards.embedded.training.rows import Example, load_own, load_phrases
+from guards.embedded.training.rows import Example, load_own, load_phrases, load_tasks
 from guards.embedded.training.scores import by_encoder, by_model, score
 from guards.hazards import Hazard
 
@@ -38,6 +38,7 @@ RECIPE = "2"
 SEED = 20261122
 OWN_WEIGHT = 0.3
 PHRASE_WEIGHT = 0.5
+TASK_WEIGHT = 4.0
 HIDDEN = 2500
 STAGES = ("fast", "encoder", "calibrate")
 
@@ -73,7 +74,8 @@ def main() -> None:
 def load_examples(folder: Path, rng: random.Random) -> list[Example]:
     """All sources, own rows and what the generators make of them."""
     examples = load_sources(folder, rng)
-    examples += load_own(OWN_WEIGHT) + load_phrases(PHRASE_WEIGHT, rng)
+    examples += load_own(OWN_WEIGHT)
+    examples += load_phrases(PHRASE_WEIGHT, rng) + load_tasks(TASK_WEIGHT, rng)
     examples += hide_instructions(examples, HIDDEN, rng)
     return examples
 
@@ -170,7 +172,13 @@ def _blends(blends: dict[tuple[Field, Hazard], Blend]) -> list[dict[str, object]
 
 def _bands(bands: dict[tuple[Field, str], Band]) -> list[dict[str, object]]:
     return [
-        {"field": field, "script": name, "low": round(band.low, 5), "high": round(band.high, 5)}
+        {
+            "field": field,
+            "script": name,
+            "low": round(band.low, 5),
+            "growing": round(band.growing, 5),
+            "high": round(band.high, 5),
+        }
         for (field, name), band in bands.items()
     ]
 

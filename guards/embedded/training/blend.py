@@ -29,8 +29,11 @@ JUDGED = {
 }  # fmt: skip
 """Sets whose mean AUROC decides the weight."""
 
-MISSED = 0.01
-"""Share of the harmful texts the accurate tier would find that may stay unasked."""
+MISSED = 0.003
+"""Share of the harmful texts both tiers would find that may stay unasked."""
+
+MISSED_GROWING = 0.1
+"""The same of a reply that still grows: it is judged again and again, and once more at its end."""
 
 SURE = 0.002
 """Share of the harmless texts that the fast tier may flag without asking."""
@@ -121,11 +124,12 @@ def _shifts(
         points = [
             np.quantile(
                 np.concatenate(
-                    [mixed[name][_harmless(dev, name)][:, members].max(axis=1) for name in names]
+                    [mixed[name][_harmless(dev, name)][:, members].max(axis=1) for name in mine]
                 ),
                 1.0 - budget,
             )
             for names, budget in BUDGETS[field, group]
+            if (mine := [name for name in names if dev.rows[name][0].field is field])
         ]
         shifts[members] = max(points)
     return shifts
@@ -156,8 +160,9 @@ def _band(
         harmless.append(highest[spoken & safe])
     found, passed = np.concatenate(caught), np.concatenate(harmless)
     if language == "other" or len(found) < 100:
-        return Band(low=FLOOR, high=CEILING)
+        return Band(low=FLOOR, growing=FLOOR, high=CEILING)
     high = CEILING
     if field is not Field.DATA and len(passed) >= 500:
         high = max(0.0, float(np.quantile(passed, 1.0 - SURE)))
-    return Band(low=float(np.quantile(found, MISSED)), high=high)
+    low, growing = (float(np.quantile(found, share)) for share in (MISSED, MISSED_GROWING))
+    return Band(low=low, growing=growing, high=high)

@@ -25,6 +25,7 @@ from guards.hazards import Hazard
 OWN = "own"
 ROWS = Path(__file__).parent.parent / "data"
 FRAMES_PER_PHRASE = 10
+TEXTS_PER_TASK = 10
 SHORTEST_TWIN = 20
 """Characters a document must keep without its instruction to count as a clean one."""
 
@@ -262,4 +263,28 @@ def load_phrases(weight: float, rng: random.Random, folder: Path = ROWS) -> list
                         )
                         for frame in chosen
                     ]
+    return examples
+
+
+def load_tasks(weight: float, rng: random.Random, folder: Path = ROWS) -> list[Example]:
+    """Programming tasks of several sentences, put together at random; all texts of a purpose
+    share ``weight``."""
+    document = yaml.safe_load((folder / "tasks.yaml").read_text(encoding="utf-8"))
+    examples = []
+    for category, purposes in document["purposes"].items():
+        row = _Row(place="tasks.yaml", category=category, language="en", value=None)
+        for purpose in purposes:
+            for _ in range(TEXTS_PER_TASK):
+                opening = rng.choice(document["openings"]["en"])
+                first = opening.format(language=rng.choice(document["languages"]), purpose=purpose)
+                more = rng.sample(document["requirements"]["en"], rng.randrange(5))
+                examples.append(
+                    Example(
+                        text=" ".join((first, *more)),
+                        source=OWN,
+                        field=Field.REQUEST,
+                        label=_request_label(row),
+                        weight=weight / TEXTS_PER_TASK,
+                    )
+                )
     return examples

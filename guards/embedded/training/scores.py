@@ -24,10 +24,10 @@ from guards.embedded.training.devsets import (
     read_set,
 )
 
-MOST_ROWS = 700
+MOST_ROWS = 400
 """Rows of a set that are used, drawn by a fixed seed."""
 
-MOST_WINDOWS = 16
+MOST_WINDOWS = 8
 SEED = 7
 
 Scores = NDArray[np.float64]

@@ -161,6 +161,10 @@ def test_doubt_is_between_the_bands() -> None:
     for odds, expected in ((band.low - 0.1, False), (band.low, True), (band.high + 0.1, False)):
         assert ACCURATE.asked("hello", Field.REQUEST, {Hazard.HATE: odds}) is expected
     assert ACCURATE.asked("привет", Field.REQUEST, {Hazard.HATE: -30.0})
+    reply = ACCURATE._bands[Field.REPLY, "latin"]
+    for growing in (False, True):
+        found = {Hazard.HATE: reply.growing - 0.01}
+        assert ACCURATE.asked("hello", Field.REPLY, found, growing=growing) is not growing
 
 
 def test_a_blend_weighs_both_tiers() -> None:

@@ -142,6 +142,7 @@ def test_manifests_for_something_else(tmp_path: Path, manifest: dict) -> None:
         ("blends", {"shift": float("inf")}),
         ("blends", {"hazard": "off_topic"}),
         ("bands", {"low": 60.0}),
+        ("bands", {"growing": -60.0}),
         ("bands", {"low": float("nan")}),
         ("bands", {"script": "runic"}),
     ],
