@@ -79,10 +79,10 @@ class EmbeddedGuard:
     of every sentence it is in.
     """
 
-    name = "embedded"
     subjects = frozenset(_FIELDS)
 
-    def __init__(self, shipped: Shipped) -> None:
+    def __init__(self, shipped: Shipped, *, name: str = "embedded") -> None:
+        self.name = name
         self._model = shipped.fast
         self._accurate = shipped.accurate
         self._known = _Windows(shipped.fast)
