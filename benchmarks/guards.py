@@ -1,4 +1,4 @@
-"""Cost of the embedded guard: ``python -m benchmarks.guards [--json FILE]``.
+"""Cost of the guards that ship: ``python -m benchmarks.guards [--json FILE]``.
 
 Load time and memory are measured in fresh processes, latency on one core with texts the guard
 has not seen (cold) and, for a growing reply, with its memory of windows.
@@ -14,12 +14,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from guards.conversation import Exchange, Subject, text_message
 from guards.embedded import EmbeddedGuard, load_embedded_guard
 from guards.embedded.manifest import FILES, MANIFEST
+from guards.guard import Guard
+from guards.personal_data.guard import PersonalDataGuard
+from guards.secrets.guard import SecretsGuard
 
 LENGTHS = (10, 100, 1000)
 _TEXT = (
@@ -30,6 +33,8 @@ _TEXT = (
     "most people my over know water than call first who may down side been now find market town"
 )
 WORDS = _TEXT.split()
+FOUND = ["212-736-5000", "ann@gmx.de", "4111111111111111", "password:", "Tr0ub4dor&3", "2024-05-01"]
+"""Pieces that the guards of rules have to look at closely."""
 _LOAD = """
 import time, resource, sys
 start = time.perf_counter()
@@ -62,7 +67,15 @@ def main() -> None:
         "machine": {"python": platform.python_version(), "cores": os.cpu_count()},
         "load": load_time(),
         "latency_ms": {
-            str(words): asyncio.run(latency(words, arguments.rounds)) for words in LENGTHS
+            str(words): asyncio.run(latency(load_embedded_guard(), words, arguments.rounds))
+            for words in LENGTHS
+        },
+        "rules_ms": {
+            guard.name: {
+                str(words): asyncio.run(latency(guard, words, arguments.rounds, WORDS + FOUND))
+                for words in LENGTHS
+            }
+            for guard in (PersonalDataGuard(), SecretsGuard())
         },
         "stream_ms": asyncio.run(stream()),
         "stall_ms": asyncio.run(stall()),
@@ -96,13 +109,14 @@ def _python(code: str) -> str:
     ).stdout
 
 
-async def latency(words: int, rounds: int) -> dict[str, float]:
+async def latency(
+    guard: Guard, words: int, rounds: int, vocabulary: Sequence[str] = WORDS
+) -> dict[str, float]:
     """Milliseconds per judgement of texts that differ each time."""
     rng = random.Random(words)
-    guard = load_embedded_guard()
     spent = []
     for _ in range(rounds):
-        text = " ".join(rng.choices(WORDS, k=words))
+        text = " ".join(rng.choices(vocabulary, k=words))
         exchange = Exchange(subject=Subject.USER_INPUT, message=text_message(text, id="1"))
         start = time.perf_counter()
         await guard.judge(exchange)
