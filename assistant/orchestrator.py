@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
-from assistant.admission import Admission, Admitted, Denied
+from assistant.admission import Admission
 from assistant.audit.entries import EntryBodies
 from assistant.audit.protocol import DecisionLog
 from assistant.audit.record import Record
@@ -24,6 +24,7 @@ from guards.conversation import ImagePart, Message, TextPart
 from guards.panel import Panel
 from guards.stream import Pace
 from plugins.broker import Broker, Toolbox, ToolSchemaError
+from policies.admitted import Admitted, Denied
 from policies.bundle import Policy
 from policies.decision import decision_name
 from policies.placeholders import Placeholders

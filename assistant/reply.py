@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import assert_never
 
 from assistant.audit.record import Record
 from assistant.clock import Ids
@@ -23,12 +22,12 @@ from assistant.restoring import Restorer
 from assistant.turn import Turn
 from guards.conversation import BY_MODEL, Exchange, Message, Role, Subject, TextPart, ToolCall
 from guards.panel import Panel
-from guards.stream import Halt, Pace, Redact, Release, Ruling, released
+from guards.stream import Halt, Pace, Ruling, released
 from plugins.broker import Broker, InvalidCall, Toolbox
 from policies.bundle import Policy
-from policies.decision import Allow, Blocking, Decision, Escalate, Refuse, Rewrite, Steer, Support
+from policies.decision import Blocking, Decision
 from policies.placeholders import Placeholders
-from policies.texts import REFUSED
+from policies.rulings import blocking_of, ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,7 @@ class ReplyGate:
             decision = self._policy.decide(exchange, verdict, turn.audience, turn.locale)
             course.record.decided(exchange, decision)
             hold = None if whole else verdict.hold
-            return self._ruling(course, text, decision, hold)
+            return ruling(self._policy, decision, text, turn.locale, hold, course.placeholders)
 
         async with aclosing(released(draft.buffer, judge, self._pace)) as pieces:
             async for piece in pieces:
@@ -174,7 +173,7 @@ class ReplyGate:
                 raise EngineResponseError(f"the model's tool call is not valid: {result.problem}")
             exchange, decision = result
             course.record.decided(exchange, decision)
-            blocking = blocking or self._blocking(decision, turn.locale)
+            blocking = blocking or blocking_of(self._policy, decision, turn.locale)
         return blocking or calls
 
     async def _halt(
@@ -190,36 +189,6 @@ class ReplyGate:
         event = Retracted if shown else Refused
         course.emit(event(decision=decision, text=decision.text))
         return blocked_outcome(decision, past[-1], _reply(reply_id, draft.buffer.text))
-
-    def _ruling(
-        self, course: Course, text: str, decision: Decision, hold: int | None
-    ) -> Ruling[Blocking]:
-        locale = course.turn.locale
-        if isinstance(decision, Allow):
-            return Release(upto=hold)
-        if isinstance(decision, Rewrite):
-            return Redact(
-                cuts=course.placeholders.cuts(text, decision),
-                otherwise=self._refusal(decision, locale),
-                upto=hold,
-            )
-        blocking = self._blocking(decision, locale)
-        return Release(upto=hold) if blocking is None else Halt(value=blocking)
-
-    def _blocking(self, decision: Decision, locale: str) -> Blocking | None:
-        """What stops a reply or a call: both are finished, so they cannot be steered or cut."""
-        match decision:
-            case Allow():
-                return None
-            case Refuse() | Escalate() | Support():
-                return decision
-            case Steer() | Rewrite():
-                return self._refusal(decision, locale)
-            case _:
-                assert_never(decision)
-
-    def _refusal(self, decision: Steer | Rewrite, locale: str) -> Refuse:
-        return Refuse(basis=decision.basis, text=self._policy.text(REFUSED, locale))
 
 
 def _reply(reply_id: str, text: str) -> Message:

@@ -10,7 +10,7 @@ import assistant.audit.entries
 import assistant.orchestrator
 import assistant.reply
 import assistant.testing.decision_log
-from assistant.admission import Admission, Admitted, Denied
+from assistant.admission import Admission
 from assistant.audit.chain import START, seal
 from assistant.audit.entries import EntryBodies
 from assistant.audit.record import Record
@@ -28,6 +28,7 @@ from guards.conversation import Exchange, Message, Role, Subject, ToolCall
 from guards.panel import Panel, PanelVerdict, Seat, judge_within
 from guards.stream import Release, Ruling
 from guards.verdict import Judgement, Unscanned, Verdict
+from policies.admitted import Admitted, Denied
 from policies.decision import Allow, Basis, Blocking, Decision
 
 
@@ -37,7 +38,7 @@ def _allow(subject: Subject) -> Allow:
 
 
 async def admit_unjudged(
-    _self: Admission, turn: Turn, history: tuple[Message, ...], _report: Any
+    _self: Admission, turn: Turn, history: tuple[Message, ...], _placeholders: Any, _report: Any
 ) -> Admitted:
     return Admitted(
         history=history,
@@ -52,22 +53,22 @@ _real_judge = Admission.judge
 
 
 async def trust_the_past(
-    self: Admission, turn: Turn, history: tuple[Message, ...], report: Any
+    self: Admission, turn: Turn, history: tuple[Message, ...], placeholders: Any, report: Any
 ) -> Admitted | Denied:
-    return await _real_judge(self, replace(turn, remembered=True), history, report)
+    return await _real_judge(self, replace(turn, remembered=True), history, placeholders, report)
 
 
 async def answer_unguided(
-    self: Admission, turn: Turn, history: tuple[Message, ...], report: Any
+    self: Admission, turn: Turn, history: tuple[Message, ...], placeholders: Any, report: Any
 ) -> Admitted | Denied:
-    admission = await _real_judge(self, turn, history, report)
+    admission = await _real_judge(self, turn, history, placeholders, report)
     return replace(admission, changed=False) if isinstance(admission, Admitted) else admission
 
 
 async def vet_what_was_changed(
-    self: Admission, turn: Turn, history: tuple[Message, ...], report: Any
+    self: Admission, turn: Turn, history: tuple[Message, ...], placeholders: Any, report: Any
 ) -> Admitted | Denied:
-    admission = await _real_judge(self, turn, history, report)
+    admission = await _real_judge(self, turn, history, placeholders, report)
     if isinstance(admission, Admitted) and not turn.remembered:
         for digest in digests(turn, (*turn.history, turn.message)):
             self._vetted.add(digest)
