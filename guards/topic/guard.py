@@ -68,7 +68,6 @@ class TopicGuard:
         self._embedder = embedder
         self._clock = clock
         examples = _Examples(embedder, topics, background)
-        self._centre = examples.centre
         only = [topic for topic in topics if topic.mode is Mode.ONLY]
         self._nearest = {topic.name: examples.of(topic.allow).mean(axis=0) for topic in only}
         self._only = _fit_only(examples, only, background) if only else None
@@ -132,8 +131,7 @@ class TopicGuard:
         return tuple(findings)
 
     def _vectors(self, texts: Sequence[str]) -> Vectors:
-        vectors: Vectors = self._embedder.embed(texts) - self._centre
-        return vectors
+        return self._embedder.embed(texts)
 
 
 class _Examples:
@@ -143,12 +141,8 @@ class _Examples:
         groups = [group for topic in topics for group in (topic.allow, topic.deny)]
         groups += [background.small_talk, background.requests]
         texts = list(dict.fromkeys(text for group in groups for text in group))
-        vectors = embedder.embed([normalise(text).strip() for text in texts])
-        places = {text: place for place, text in enumerate(texts)}
-        # A centre that no topic moves, so that one topic's examples do not change another's.
-        self.centre = vectors[[places[text] for text in background.requests]].mean(axis=0)
-        self._vectors = vectors - self.centre
-        self._places = places
+        self._vectors = embedder.embed([normalise(text).strip() for text in texts])
+        self._places = {text: place for place, text in enumerate(texts)}
 
     def of(self, texts: Sequence[str]) -> Vectors:
         """Their vectors, shape ``(len(texts), d)``."""
