@@ -18,6 +18,13 @@ MOST_LEFT_OUT = 10
 WHOLE_HIDDEN = 600
 """Characters of a hidden passage that is not worth keeping any part of."""
 
+CLOSER = 0.2
+"""How much of the threshold a segment needs for its sentences to be judged by themselves: what
+stands around an instruction dilutes it."""
+
+ALONE = 0.6
+"""How far above the threshold, on the way to one, such a sentence must be by itself."""
+
 BESIDE = 0.5
 """How much of the threshold a sentence beside an attack needs to count as part of it."""
 
@@ -54,19 +61,16 @@ class Search:
         Raises:
             UnjudgedError: a piece was not judged.
         """
-        highest = 0.0
-        likeliest: list[int] = []
+        highest, likeliest = await self._look_closer()
         for turn in range(ROUNDS + len(self._units)):
             kept = [number for number in range(len(self._units)) if number not in self._cut]
             parts = self._parts(kept)
             opinions = await self._opinions(self._text(part) for part in parts)
-            hot = []
-            for part in parts:
-                probability = self._probability(opinions[self._text(part)])
-                if not turn and probability >= highest:
-                    highest, likeliest = probability, part
-                if probability >= self._threshold:
-                    hot.append((part, opinions[self._text(part)]))
+            hot = [
+                (part, opinion)
+                for part in parts
+                if self._probability(opinion := opinions[self._text(part)]) >= self._threshold
+            ]
             if not hot:
                 break
             await self._cut_some(hot, whole=turn >= ROUNDS)
@@ -74,6 +78,25 @@ class Search:
             return self._found(dict.fromkeys(likeliest, highest))
         await self._cut_beside()
         return self._found(self._cut)
+
+    async def _look_closer(self) -> tuple[float, list[int]]:
+        """The highest probability and its segment; cuts sentences that are attacks by themselves
+        where their segment as a whole is not."""
+        parts = self._parts(list(range(len(self._units))))
+        opinions = await self._opinions(self._text(part) for part in parts)
+        scored = [(self._probability(opinions[self._text(part)]), part) for part in parts]
+        doubtful = {
+            number: self._text([number])
+            for probability, part in scored
+            if CLOSER * self._threshold <= probability < self._threshold
+            for number in part
+        }
+        alone = await self._opinions(doubtful.values())
+        for number, text in doubtful.items():
+            probability = self._probability(alone[text])
+            if probability >= self._threshold + ALONE * (1.0 - self._threshold):
+                self._cut[number] = probability
+        return max(scored, default=(0.0, []))
 
     def _parts(self, kept: list[int]) -> list[list[int]]:
         """The segments over the units that are kept, as numbers of units."""
