@@ -52,8 +52,11 @@ Judge = Callable[[str, bool], Awaitable[Ruling[T]]]
 """Rules on the text so far; the flag says whether it is the whole reply."""
 
 
+_PROMPT = 3
+"""Judgements that may follow the first at once while all of the reply's beginning is held back."""
+
 _STRETCH = 6.0
-"""At a least interval of 0.15 s, 8 judgements last for 10 s of reply, 12 for 25 s, 20 for 70 s."""
+"""At a least interval of 0.15 s, 8 judgements last for 5 s of reply, 12 for 17 s, 20 for 55 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,8 @@ class Pace:
 
     Attributes:
         interval: least seconds from the start of one judgement to the start of the next. It
-            bounds the number of judgements a reply costs; the first and the last never wait.
+            bounds the number of judgements a reply costs; the first and the last never wait, nor
+            do the next three while all that was judged is still held back.
         budget: judgements one reply may cost at most; ``None`` sets no limit. Intervals then grow,
             each by the same factor, so that a long reply is judged more rarely the longer it
             gets. The last judgement is kept for the whole reply: what gathers after all others
@@ -177,7 +181,7 @@ async def released(
             if pace.spent(begun):
                 await asyncio.wait((buffer.ended,))
                 await buffer.beyond(judged)
-            elif next_start > loop.time():
+            elif next_start > loop.time() and (shown.upto or begun > _PROMPT):
                 await asyncio.wait((buffer.ended,), timeout=next_start - loop.time())
             if buffer.length == judged and shown.upto == judged:
                 return
