@@ -259,6 +259,20 @@ def test_a_reply_that_ends_in_held_text_is_judged_once_more_as_a_whole() -> None
     ]
 
 
+def test_the_first_words_do_not_wait_for_the_interval_when_they_were_held_back() -> None:
+    words = [f"{n} " for n in range(9)]
+    judge = Recorder(0.01, lambda text: Release(upto=max(0, text.rstrip().rfind(" ") + 1)))
+    out = run_virtual(stream(judge, words, gap=0.05, pace=Pace(interval=1.0)))
+    assert out[0] == (pytest.approx(0.11), "0 ")
+    assert [round(at, 2) for at, _, _ in judge.seen] == [0.05, 0.1, 0.45]
+
+
+def test_a_beginning_held_for_long_is_judged_at_the_usual_pace() -> None:
+    judge = Recorder(0.01, lambda _: Release(upto=0))
+    run_virtual(stream(judge, ["x"] * 40, gap=0.05, pace=Pace(interval=1.0)))
+    assert [round(at, 2) for at, _, _ in judge.seen] == [0.05, 0.1, 0.15, 0.2, 1.2, 2.0]
+
+
 def test_holding_back_takes_nothing_back_that_was_shown() -> None:
     offsets = iter([4, 2, 6, 8])
     judge = Recorder(0.0, lambda text: Release(upto=min(next(offsets), len(text))))
