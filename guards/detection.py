@@ -13,7 +13,7 @@ from guards.verdict import Failure, Finding, Judgement, Span, Unscanned, Verdict
 MAX_CHARS = 2_000_000
 """Longest text a guard of rules takes; a longer one is not judged (``TOO_LONG``)."""
 
-INLINE_CHARS = 10_000
+INLINE_CHARS = 4_000
 """Longer texts are judged in a worker thread, so that the event loop is not held up."""
 
 TEXTS = frozenset(Subject) - {Subject.IMAGE}
