@@ -49,12 +49,14 @@ def phone_probability(written: str, digits: str, kind: str | None) -> float:
     if written.lstrip("(").startswith("+") or (digits.startswith("00") and len(digits) >= 11):
         number = "+" + (digits if written.lstrip("(").startswith("+") else digits[2:])
         if _is_valid(number, None):
+            if _is_free(number, None):
+                return 0.3
             return 0.6 if kind is NOT_PERSONAL else 0.97
         return 0.88 if asked else 0.6
+    if _FREE.fullmatch(digits):
+        return 0.3
     if asked:
         return 0.93
-    if _is_free(digits):
-        return 0.3
     best = 0.0
     for region, shape, base in _SHAPES:
         if base > best and shape.fullmatch(written):
@@ -63,9 +65,12 @@ def phone_probability(written: str, digits: str, kind: str | None) -> float:
     return best * 0.4 if refused else best
 
 
-def _is_free(digits: str) -> bool:
-    """Freephone numbers of companies in North America."""
-    return len(digits) in (10, 11) and digits[-10:-7] in {"800", "888", "877", "866", "855", "844"}
+_FREE = re.compile(
+    r"1?8(?:00|33|44|55|66|77|88)\d{7}|0(?:800|801|805|808|810|820|845|900)\d{4,9}|400\d{7}"
+    r"|1[38]00\d{6}|0?120\d{6}|900\d{6}"
+)
+"""Free and shared-cost numbers, which are of hotlines and companies and of no person: a reply that
+tells somebody in need whom to call must say it."""
 
 
 @cache
@@ -74,6 +79,14 @@ def _plans() -> ModuleType:
     import phonenumbers
 
     return phonenumbers
+
+
+def _is_free(number: str, region: str | None) -> bool:
+    """Whether a valid number is free, of shared or higher cost, or one for a whole company."""
+    plans = _plans()
+    kind = plans.number_type(plans.parse(number, region))
+    types = plans.PhoneNumberType
+    return kind in (types.TOLL_FREE, types.SHARED_COST, types.PREMIUM_RATE, types.UAN)
 
 
 def _is_valid(number: str, region: str | None) -> bool:

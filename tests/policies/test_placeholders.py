@@ -1,6 +1,5 @@
 """Placeholders: the same for the same value, counted, given back, forgotten with the session."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

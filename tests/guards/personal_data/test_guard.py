@@ -119,6 +119,7 @@ def test_what_is_found(text: str, label: str, value: str) -> None:
         "10.0.0.1, 127.0.0.1 and 192.168.1.1",
         "1234567890 and 0000000000 and 1010 1101 1001",
         "Who was Marie Curie, and what did Nelson Mandela say?",
+        "call 1-800-662-4357, +1 800 273 8255, 0800 111 0 111 or 116 123",
         "Mr. Darcy loves Elizabeth Bennet",
         "Albert Einstein was born on 14 March 1879",
         "commit 3f8bba2e1c5d4b6a798877665544332211aabbcc",
