@@ -6,8 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from guards.cascade import Band, Bands, Cascade
+from guards.grounding.described import GroundingDescription
 from guards.guard import Guard
 from guards.image.described import NsfwImageDescription, VisionDescription
+from guards.injection.described import InjectedDataDescription
 from guards.making import Description, File, Making
 from guards.models.described import (
     ClassifierDescription,
@@ -39,12 +41,27 @@ class InsecureCodeDescription(Description):
     """Rules for insecure code in replies."""
 
     kind: Literal["insecure_code"]
+    tier: Literal["fast", "deep"] = Field(
+        default="fast", description="`deep` follows values through a whole reply, with Semgrep."
+    )
+    engine: File | None = Field(
+        default=None, description="Semgrep's `semgrep-core`, for the deep tier; else looked for."
+    )
 
     def make(self, making: Making) -> Guard:
         """See :class:`Description`."""
-        from guards.insecure_code.guard import InsecureCodeGuard
+        if self.tier == "fast":
+            from guards.insecure_code.guard import InsecureCodeGuard
 
-        return InsecureCodeGuard(name=making.name)
+            return InsecureCodeGuard(name=making.name)
+        from guards.insecure_code.deep import DeepInsecureCodeGuard
+        from guards.insecure_code.flow import Limits
+
+        return DeepInsecureCodeGuard(
+            name=making.name,
+            engine=None if self.engine is None else making.folder / self.engine,
+            limits=Limits(seconds=self.deadline or making.workshop.deadline),
+        )
 
 
 class PersonalDataDescription(Description):
@@ -112,6 +129,8 @@ Described = Annotated[
     | TopicDescription
     | NsfwImageDescription
     | VisionDescription
+    | GroundingDescription
+    | InjectedDataDescription
     | CascadeDescription,
     Field(discriminator="kind"),
 ]
@@ -127,6 +146,8 @@ class RosterFile(BaseModel):
 
 BUILT_IN: Mapping[str, Description] = {
     "embedded": EmbeddedDescription(kind="embedded"),
+    "grounding": GroundingDescription(kind="grounding"),
+    "injected_data": InjectedDataDescription(kind="injected_data"),
     "insecure_code": InsecureCodeDescription(kind="insecure_code"),
     "personal_data": PersonalDataDescription(kind="personal_data"),
     "nsfw_image": NsfwImageDescription(kind="nsfw_image"),
