@@ -1,13 +1,15 @@
 """Many items through the same work: side by side, in several processes if wanted, in order."""
 
 import asyncio
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Generic, TypeVar
 
 In = TypeVar("In")
@@ -144,7 +146,16 @@ def _begin(opener: Opener[Any, Any], jobs: int) -> None:
     global _bench  # noqa: PLW0603 - the only way an initializer can hand something to the calls
     # Ctrl-C reaches every process of the terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     _bench = Bench(opener, jobs)
+
+
+def _end_with_parent() -> None:
+    """End at once when the first process was killed: nobody waits for what is under way."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def _do(items: list[Any]) -> list[Any]:

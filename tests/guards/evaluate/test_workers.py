@@ -1,12 +1,18 @@
 """Many items through the same work."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from guards.evaluate.workers import BATCH, Bench, Crew, each, work_through
+
+ROOT = Path(__file__).parents[3]
 
 
 class Desk:
@@ -116,3 +122,42 @@ def test_a_bench_keeps_its_work_between_batches() -> None:
 def test_a_crew_of_nobody_is_an_error(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Crew(**wrong)
+
+
+@asynccontextmanager
+async def hanging() -> AsyncIterator[Callable[[int], Awaitable[int]]]:
+    async def hang(number: int) -> int:
+        print("working", flush=True)
+        await asyncio.get_running_loop().create_future()
+        return number
+
+    yield hang
+
+
+KILLED = """
+import asyncio
+from guards.evaluate.workers import Crew, each, work_through
+from tests.guards.evaluate.test_workers import hanging
+
+async def main():
+    async for _ in work_through(each([1]), hanging, Crew(processes=2)):
+        pass
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_workers_end_when_the_first_process_is_killed(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(KILLED)
+    with subprocess.Popen(
+        [sys.executable, str(program)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"working\n"
+        process.kill()
+        # The workers hold the other end of the pipe: it ends when the last of them has.
+        assert process.stdout.read() == b""
