@@ -61,6 +61,7 @@ class Bench:
         *,
         engine: Engine | None = None,
         guards: Sequence[Guard] | None = None,
+        subjects: frozenset[Subject] = JUDGED,
         policy: Policy = POLICY,
         deadline: float = 5.0,
         limits: TurnLimits | None = None,
@@ -73,7 +74,7 @@ class Bench:
         self.policy = policy
         seated = [self.guard] if guards is None else list(guards)
         panel = Panel(
-            [Seat(guard=g, subjects=JUDGED & g.subjects, deadline=deadline) for g in seated]
+            [Seat(guard=g, subjects=subjects & g.subjects, deadline=deadline) for g in seated]
         )
         self.orchestrator = Orchestrator(
             engine=engine or self.scripted,
