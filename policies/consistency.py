@@ -9,7 +9,7 @@ from guards.hazards import Hazard
 from guards.topic.topics import Mode
 from policies.clause import DEFAULT_PAYLOAD, PAYLOAD_FIELD, RESERVED_IDS, cutoffs
 from policies.conditions import Compiler, Condition, ConditionError
-from policies.decision import NUMBER
+from policies.decision import NUMBER, TEXT
 from policies.document import Document, Location
 from policies.mistakes import Mistake
 from policies.phrases import PhraseList
@@ -103,7 +103,7 @@ def _check_placeholders(
     if key not in REQUIRED_KEYS and key not in LINE_KEYS:
         known.add(TITLE)  # the others may be said where no clause decided
     if key in {getattr(clause, "replacement", None) for clause in sources.clauses.values()}:
-        known |= {LABEL, NUMBER}
+        known |= {LABEL, NUMBER, TEXT}
     found = set(_PLACEHOLDER.findall(text)) if isinstance(text, str) else set()
     for placeholder in sorted(found - known):
         message = f"unknown placeholder {placeholder}; known here: {', '.join(sorted(known))}"

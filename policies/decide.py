@@ -12,6 +12,7 @@ from policies.clause import DEFAULT_DENY, GUARD_UNAVAILABLE, PRIORITIES, Clause,
 from policies.conditions import ConditionFailedError, Facts
 from policies.decision import (
     NUMBER,
+    TEXT,
     Allow,
     Basis,
     Decision,
@@ -243,16 +244,24 @@ def _redactions(rules: Rules, locale: str, matches: list[Match]) -> tuple[Redact
         last = joined[-1] if joined else None
         if last is None or not _meet(last, piece):
             joined.append(piece)
-        elif piece.span.end > last.span.end:
-            whole = Span(start=last.span.start, end=piece.span.end)
-            joined[-1] = replace(last, span=whole, restore=last.restore and piece.restore)
+        else:
+            joined[-1] = _as_one(last, piece)
     return tuple(joined)
+
+
+def _as_one(left: Redaction, right: Redaction) -> Redaction:
+    """Both, in the words of the first; but what one of them takes out, no other may show."""
+    words = right if TEXT in left.replacement and TEXT not in right.replacement else left
+    whole = Span(start=left.span.start, end=max(left.span.end, right.span.end))
+    within = right.span.end <= left.span.end and words is left
+    return replace(words, span=whole, restore=left.restore and (within or right.restore))
 
 
 def _meet(left: Redaction, right: Redaction) -> bool:
     if right.span.start < left.span.end:
         return True
-    alike = left.replacement == right.replacement and NUMBER not in left.replacement
+    own = any(name in left.replacement for name in (NUMBER, TEXT))
+    alike = left.replacement == right.replacement and not own
     return alike and right.span.start == left.span.end
 
 

@@ -41,14 +41,17 @@ class Allow:
 NUMBER = "{number}"
 """In a replacement: a number that is the same wherever the same value stands in a session."""
 
+TEXT = "{text}"
+"""In a replacement: what the span held, so that it is marked instead of removed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
     """A span of the judged text and what stands there instead.
 
     Attributes:
-        replacement: may hold ``{number}``, which :class:`~policies.placeholders.Placeholders`
-            fills in.
+        replacement: may hold ``{number}`` and ``{text}``, which
+            :class:`~policies.placeholders.Placeholders` fills in.
         restore: whether the user may see in the reply what the span held.
     """
 

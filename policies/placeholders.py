@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from guards.redaction import Cut, redact
-from policies.decision import NUMBER, Redaction, Rewrite
+from policies.decision import NUMBER, TEXT, Redaction, Rewrite
 
 MOST = 1_000
 """Values that are told apart in one session. All others share the number 0."""
@@ -79,9 +79,9 @@ class Placeholders:
 
     def _replacement(self, text: str, redaction: Redaction) -> str:
         template = redaction.replacement
-        if NUMBER not in template:
-            return template
         value = text[redaction.span.start : redaction.span.end]
+        if NUMBER not in template:
+            return template.replace(TEXT, value)
         key = (template, _digest(value))
         entry = self._known.get(key)
         if entry is None:

@@ -130,14 +130,24 @@ decision: rewrite
 replacement: removed
 """,
     ),
+    clause(
+        "marks",
+        """
+hazards: [ungrounded_claim]
+subjects: [user_input]
+thresholds: {general: 0.5}
+decision: rewrite
+replacement: marked
+""",
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    files = Files(CLAUSES, used=[Hazard.PERSONAL_DATA, Hazard.SECRETS])
+    files = Files(CLAUSES, used=[Hazard.PERSONAL_DATA, Hazard.SECRETS, Hazard.UNGROUNDED_CLAIM])
     for name in ("en.yaml", "zh.yaml"):
-        files.other[name] += 'numbered: "[{label}_{number}]"\n'
+        files.other[name] += 'numbered: "[{label}_{number}]"\nmarked: "{text} [{label}]"\n'
     return files.load(tmp_path_factory.mktemp("policy"))
 
 
@@ -174,3 +184,25 @@ def test_what_overlaps_is_given_back_only_if_both_may_be(policy: Policy) -> None
     assert redactions(policy, pii(0.6, 0, 5, "EMAIL"), secret) == [
         (0, 9, "[EMAIL_{number}]", False)
     ]
+
+
+def unsupported(start: int, end: int) -> Finding:
+    return found(Hazard.UNGROUNDED_CLAIM, 0.9, span=(start, end), label="UNSUPPORTED")
+
+
+def test_what_is_marked_stays(policy: Policy) -> None:
+    text = "So it is. Or is it?"
+    decision = decide(policy, verdict(unsupported(0, 9)), text)
+    assert isinstance(decision, Rewrite)
+    assert Placeholders().rewritten(text, decision) == "So it is. [UNSUPPORTED] Or is it?"
+
+
+@pytest.mark.parametrize("span", [(2, 5), (0, 9), (5, 12), (0, 12)])
+def test_what_one_clause_takes_out_no_mark_shows(policy: Policy, span: tuple[int, int]) -> None:
+    secret = found(Hazard.SECRETS, 0.95, span=span)
+    said = redactions(policy, unsupported(0, 9), secret)
+    assert said == [(0, max(9, span[1]), "[removed]", False)]
+
+
+def test_marks_that_touch_are_still_two(policy: Policy) -> None:
+    assert len(redactions(policy, unsupported(0, 4), unsupported(4, 9))) == 2
