@@ -247,7 +247,7 @@ def categories_of(values: Sequence[str]) -> dict[str, Hazard]:
 
 def naming_of(fields: Sequence[str], subjects: Sequence[str]) -> Naming:
     """``--field`` and ``--subject`` options as what they say of files."""
-    columns = {}
+    columns: dict[str, str] = {}
     for value in fields:
         name, _, column = value.partition("=")
         columns |= pairs([f"{name}={column}"], "--field", "FIELD=COLUMN")
