@@ -6,24 +6,28 @@
 """
 
 import argparse
+import asyncio
 import gzip
 import json
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from guards.conversation import Subject
+from guards.conversation import BY_MODEL, Exchange, Role, Subject, text_message
 from guards.detection import Hit
+from guards.insecure_code.deep import DeepInsecureCodeGuard
+from guards.insecure_code.flow import FlowError, Limits
 from guards.insecure_code.guard import InsecureCodeGuard
 from guards.insecure_code.languages import language_named
 from guards.insecure_code.matching import Matcher
 from guards.insecure_code.rule import rule_book
+from guards.verdict import Unscanned
 
 LINES = 100
 
@@ -94,8 +98,40 @@ def as_reply(row: Row) -> str:
     return f"Here it is:\n\n```{row.language}\n{row.text.replace('```', '')}\n```\n"
 
 
+Find = Callable[[str], Sequence[Hit]]
+"""What a tier finds in a whole reply."""
+
+
+def fast_tier() -> Find:
+    """A fast guard that has judged nothing yet."""
+    guard = InsecureCodeGuard()
+    return lambda reply: guard.find(reply, Subject.REPLY)
+
+
+def deep_tier() -> Find:
+    """A deep guard, which starts a process for each block of code.
+
+    Raises:
+        ImportError: its engine is not installed.
+    """
+    guard = DeepInsecureCodeGuard(limits=Limits(seconds=60))
+
+    async def judged(reply: str) -> list[Hit]:
+        message = text_message(reply, id="m", role=Role.ASSISTANT, provenance=BY_MODEL)
+        verdict = await guard.judge(Exchange(subject=Subject.REPLY, message=message))
+        if isinstance(verdict, Unscanned):
+            raise FlowError(verdict.detail)
+        return [
+            Hit(start=f.span.start, end=f.span.end, label=f.label, probability=f.probability)
+            for f in verdict.findings
+            if f.span is not None and f.label is not None
+        ]
+
+    return lambda reply: asyncio.run(judged(reply))
+
+
 def measure(
-    guard: InsecureCodeGuard, rows: Iterable[Row], threshold: float
+    find: Find, rows: Iterable[Row], threshold: float
 ) -> tuple[dict[tuple[str, str], Count], Count]:
     """Counts by language and CWE, and over all."""
     by: dict[tuple[str, str], Count] = defaultdict(Count)
@@ -103,7 +139,7 @@ def measure(
     pairs: dict[str, dict[int, bool]] = defaultdict(dict)
     where: dict[str, tuple[str, str]] = {}
     for row in rows:
-        hits = [h for h in guard.find(as_reply(row), Subject.REPLY) if h.probability >= threshold]
+        hits = [hit for hit in find(as_reply(row)) if hit.probability >= threshold]
         cell = (row.language, row.cwe)
         for count in (by[cell], every):
             count.rows[row.label] += 1
@@ -140,10 +176,11 @@ def measure_rules(rows: Iterable[Row]) -> dict[str, Count]:
     return by
 
 
-def latency(rows: Sequence[Row]) -> dict[str, float]:
+def latency(tier: Callable[[], Find], rows: Sequence[Row]) -> dict[str, float]:
     """Milliseconds for a reply of about 100 lines of one language, never seen before.
 
-    ``cpu`` leaves out what other programs on the machine took in the meantime.
+    ``cpu`` is this process's own, so it leaves out what other programs took in the meantime,
+    and the deep tier's engine.
     """
     took = []
     cpu = []
@@ -156,9 +193,9 @@ def latency(rows: Sequence[Row]) -> dict[str, float]:
             if len(lines) >= LINES:
                 reply = f"```{language}\n" + "\n".join(lines[:LINES]) + "\n```\n"
                 lines = []
-                guard = InsecureCodeGuard()
+                find = tier()
                 start, start_cpu = time.perf_counter(), time.thread_time()
-                guard.find(reply, Subject.REPLY)
+                find(reply)
                 cpu.append((time.thread_time() - start_cpu) * 1e3)
                 took.append((time.perf_counter() - start) * 1e3)
     if not took:
@@ -171,12 +208,14 @@ def latency(rows: Sequence[Row]) -> dict[str, float]:
     return figures
 
 
-def report(path: Path, threshold: float, *, rules: bool) -> dict[str, Any] | None:
+def report(
+    path: Path, tier: Callable[[], Find], threshold: float, *, rules: bool
+) -> dict[str, Any] | None:
     """Everything measured on one file; ``None`` where it has no code."""
     rows = list(read_rows(path))
     if not rows:
         return None
-    by, every = measure(InsecureCodeGuard(), rows, threshold)
+    by, every = measure(tier(), rows, threshold)
     languages: dict[str, Count] = defaultdict(Count)
     for (language, _), count in by.items():
         total = languages[language]
@@ -189,7 +228,7 @@ def report(path: Path, threshold: float, *, rules: bool) -> dict[str, Any] | Non
         "all": every.as_json(),
         "by_language": {k: v.as_json() for k, v in sorted(languages.items())},
         "by_cwe": {f"{lang} {cwe}": v.as_json() for (lang, cwe), v in sorted(by.items())},
-        "latency_100_lines": latency(rows),
+        "latency_100_lines": latency(tier, rows),
     }
     if rules:
         result["by_rule"] = {
@@ -210,6 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Measure the insecure-code guard on labelled code.",
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of .jsonl(.gz) files")
+    parser.add_argument("--tier", choices=_TIERS, default="fast", help="which tier judges")
     parser.add_argument("--threshold", type=float, default=0.5, help="probability that flags")
     parser.add_argument("--rules", action="store_true", help="also count each rule's matches")
     options = parser.parse_args(arguments)
@@ -217,18 +257,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = {}
     try:
         for path in files:
-            measured = report(path, options.threshold, rules=options.rules)
+            measured = report(path, _TIERS[options.tier], options.threshold, rules=options.rules)
             if measured is not None:
                 results[path.name.split(".", 1)[0]] = measured
-    except ValueError as error:
-        print(error, file=sys.stderr)
+    except (ValueError, ImportError, FlowError, TimeoutError) as error:
+        print(str(error) or "the engine took too long", file=sys.stderr)
         return 2
     if not results:
         print(f"{options.data}: no file there has rows of kind code", file=sys.stderr)
         return 2
-    print(json.dumps({"threshold": options.threshold, "sets": results}, indent=1))
+    print(
+        json.dumps(
+            {"tier": options.tier, "threshold": options.threshold, "sets": results}, indent=1
+        )
+    )
     return 0
 
+
+_TIERS = {"fast": fast_tier, "deep": deep_tier}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -46,7 +46,6 @@ class RuleModel(BaseModel):
         description="Asks for something that is missing, so it needs the whole code.",
     )
     match: dict[str, Any] | None = Field(default=None, description="An ast-grep rule.")
-    where: dict[str, Any] = Field(default={}, description="What the match's variables must be.")
     text: str | None = Field(default=None, description="A regular expression for one line.")
     bad: list[str] = Field(min_length=1)
     good: list[str] = Field(min_length=1)
@@ -122,8 +121,6 @@ def _ready(model: RuleModel) -> Rule:
     config = None
     if model.match is not None:
         config = {"rule": _in_ascii(model.match)}
-        if model.where:
-            config["constraints"] = _in_ascii(model.where)
     return Rule(model=model, config=config, line=re.compile(model.text) if model.text else None)
 
 
