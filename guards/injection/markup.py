@@ -167,7 +167,7 @@ class _Reader:
         if closing:
             self._close(name)
             if places:
-                self._extra(start + 2, at - 1, Disguise.ATTRIBUTE)
+                self._extra(start + 2, at - (self._text[at - 1] == ">"), Disguise.ATTRIBUTE)
             return at
         look = self._opened(name, attributes)
         self._attributes(name, start, at, places)
@@ -225,7 +225,7 @@ class _Reader:
     ) -> None:
         odd = [key for key, _, _ in places if not _USUAL.fullmatch(key)]
         if len(odd) > _ODD_NAMES or any(len(key) > _LONG_NAME for key in odd):
-            self._extra(start + 1, end - 1, Disguise.ATTRIBUTE)
+            self._extra(start + 1, end - (self._text[end - 1] == ">"), Disguise.ATTRIBUTE)
         for key, low, high in places:
             if low == high or key in _TECHNICAL or (name == "meta" and key == "name"):
                 continue
