@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from guards.embedded.heads import EmbeddedGuardError, Logits
+from guards.embedded.heads import Detector, EmbeddedGuardError, Logits
 from guards.embedded.tokens import PAD
 
 NETWORK = "encoder.onnx"
@@ -105,6 +105,8 @@ class Encoder:
         )
         if not np.isfinite(logits).all():
             raise ArithmeticError("the network's output is not finite")
+        shares = logits[:, len(Detector) :]
+        shares -= shares.max(axis=1, keepdims=True)
         return [
             Seen(logits=logits[row], marks=marks[row, : len(window)])
             for row, window in enumerate(windows)

@@ -30,8 +30,14 @@ from guards.embedded.training.blend import tier, together
 from guards.embedded.training.calibrate import calibrate
 from guards.embedded.training.detectors import CONTENT, fit_detector, fit_shares
 from guards.embedded.training.examples import featurise, hide_instructions, load_sources
-from guards.embedded.training.rows import Example, load_own, load_phrases, load_tasks
-from guards.embedded.training.scores import by_encoder, by_model, score
+from guards.embedded.training.rows import (
+    Example,
+    load_own,
+    load_phrases,
+    load_prevention,
+    load_tasks,
+)
+from guards.embedded.training.scores import DevScores, by_encoder, by_model, score
 from guards.hazards import Hazard
 
 RECIPE = "2"
@@ -39,6 +45,7 @@ SEED = 20261122
 OWN_WEIGHT = 0.3
 PHRASE_WEIGHT = 0.5
 TASK_WEIGHT = 4.0
+PREVENTION_WEIGHT = 2.0
 HIDDEN = 2500
 STAGES = ("fast", "encoder", "calibrate")
 
@@ -76,6 +83,7 @@ def load_examples(folder: Path, rng: random.Random) -> list[Example]:
     examples = load_sources(folder, rng)
     examples += load_own(OWN_WEIGHT)
     examples += load_phrases(PHRASE_WEIGHT, rng) + load_tasks(TASK_WEIGHT, rng)
+    examples += load_prevention(PREVENTION_WEIGHT, rng)
     examples += hide_instructions(examples, HIDDEN, rng)
     return examples
 
@@ -109,6 +117,12 @@ def fit_together(folder: Path, out: Path, say: Say) -> None:
     say("scored by the fast tier")
     close = score(folder, by_encoder(encoder, tokens))
     say("scored by the accurate tier")
+    write_manifest(out, quick, close)
+    say("calibrated")
+
+
+def write_manifest(out: Path, quick: DevScores, close: DevScores) -> None:
+    """Calibrate and blend what the tiers made of ``dev/``."""
     fast, accurate = (Heads(CONTENT, calibrate(dev, CONTENT)) for dev in (quick, close))
     blends, bands = together(quick, tier(quick, fast), tier(close, accurate))
     manifest = {
@@ -127,7 +141,6 @@ def fit_together(folder: Path, out: Path, say: Say) -> None:
         },
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    say("calibrated")
 
 
 def _unscaled(field: Field) -> Head:

@@ -12,7 +12,6 @@ from guards.embedded.training.calibrate import BUDGETS, GROUPS
 from guards.embedded.training.devsets import (
     DATA_SETS,
     EVERYDAY,
-    REPLY_SETS,
     REQUEST_SETS,
 )
 from guards.embedded.training.scores import DevScores, Scores, text_of
@@ -37,6 +36,20 @@ MISSED_GROWING = 0.1
 
 SURE = 0.002
 """Share of the harmless texts that the fast tier may flag without asking."""
+
+GRAVE = (Hazard.CHILD_EXPLOITATION,)
+GRAVE_ODDS = 0.3
+"""Log-odds by which these are flagged sooner: here a miss is worse than a false refusal."""
+
+FEWEST = 60
+"""Harmful texts from which a band can be told."""
+
+BANDED = {
+    Field.REQUEST: REQUEST_SETS,
+    Field.REPLY: ("gptfuzz_resp_eval", "jade_zh_resp_dev", "square_ko_responses"),
+    Field.DATA: DATA_SETS,
+}
+"""Sets the bands are told from: of replies the ones an assistant wrote."""
 
 FLOOR, CEILING = -50.0, 50.0
 
@@ -74,11 +87,7 @@ def together(dev: DevScores, fast: Tier, accurate: Tier) -> Together:
     """Blends by field and hazard, and bands by field and script."""
     blends: dict[tuple[Field, Hazard], Blend] = {}
     bands: dict[tuple[Field, str], Band] = {}
-    for field, names in (
-        (Field.REQUEST, REQUEST_SETS),
-        (Field.REPLY, REPLY_SETS),
-        (Field.DATA, DATA_SETS),
-    ):
+    for field in Field:
         hazards = accurate.hazards[field]
         weight = max(WEIGHTS, key=lambda w: _quality(dev, field, _mixed(fast, accurate, w)))
         mixed = _mixed(fast, accurate, weight)
@@ -86,7 +95,7 @@ def together(dev: DevScores, fast: Tier, accurate: Tier) -> Together:
         for hazard, shift in zip(hazards, shifts.tolist(), strict=True):
             blends[field, hazard] = Blend(weight=weight, shift=shift)
         for language in SCRIPTS:
-            bands[field, language] = _band(dev, field, names, language, fast, mixed, shifts)
+            bands[field, language] = _band(dev, field, language, fast, mixed, shifts)
     return blends, bands
 
 
@@ -132,13 +141,14 @@ def _shifts(
             if (mine := [name for name in names if dev.rows[name][0].field is field])
         ]
         shifts[members] = max(points)
+    for hazard in GRAVE:
+        shifts[hazards.index(hazard)] -= GRAVE_ODDS
     return shifts
 
 
 def _band(
     dev: DevScores,
     field: Field,
-    names: Sequence[str],
     language: str,
     fast: Tier,
     mixed: dict[str, Scores],
@@ -151,7 +161,7 @@ def _band(
     an instruction stands.
     """
     caught, harmless = [], []
-    for name in names:
+    for name in BANDED[field]:
         spoken = np.array([script(text_of(row)) == language for row in dev.rows[name]])
         safe = _harmless(dev, name)
         highest = fast.odds[name].max(axis=1)
@@ -159,7 +169,7 @@ def _band(
         caught.append(highest[spoken & ~safe & found])
         harmless.append(highest[spoken & safe])
     found, passed = np.concatenate(caught), np.concatenate(harmless)
-    if language == "other" or len(found) < 100:
+    if language == "other" or len(found) < FEWEST:
         return Band(low=FLOOR, growing=FLOOR, high=CEILING)
     high = CEILING
     if field is not Field.DATA and len(passed) >= 500:

@@ -26,6 +26,7 @@ OWN = "own"
 ROWS = Path(__file__).parent.parent / "data"
 FRAMES_PER_PHRASE = 10
 TEXTS_PER_TASK = 10
+FRAMES_PER_TOPIC = 5
 SHORTEST_TWIN = 20
 """Characters a document must keep without its instruction to count as a clean one."""
 
@@ -288,3 +289,21 @@ def load_tasks(weight: float, rng: random.Random, folder: Path = ROWS) -> list[E
                     )
                 )
     return examples
+
+
+def load_prevention(weight: float, rng: random.Random, folder: Path = ROWS) -> list[Example]:
+    """Harmless questions about harms, drawn at random; all texts of a harm share ``weight``."""
+    document = yaml.safe_load((folder / "prevention.yaml").read_text(encoding="utf-8"))
+    return [
+        Example(
+            text=frame.format(topic),
+            source=OWN,
+            field=Field.REQUEST,
+            label=BENIGN,
+            weight=weight / FRAMES_PER_TOPIC,
+            language=language,
+        )
+        for language, topics in document["topics"].items()
+        for topic in topics
+        for frame in rng.sample(document["frames"][language], FRAMES_PER_TOPIC)
+    ]

@@ -114,8 +114,6 @@ def by_encoder(encoder: Encoder, tokens: Tokens) -> Judge:
                 tokens.framed(numbers[start:end], row.field, context)
                 for start, end in cut(len(numbers))[:MOST_WINDOWS]
             ]
-            logits = np.stack([seen.logits for seen in encoder.see(framed)]).astype(np.float64)
-            logits[:, len(Detector) :] -= logits[:, len(Detector) :].max(axis=1, keepdims=True)
-            yield number, logits
+            yield number, np.stack([seen.logits for seen in encoder.see(framed)])
 
     return judge

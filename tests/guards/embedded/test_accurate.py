@@ -104,8 +104,13 @@ def test_batches_do_not_change_the_answer() -> None:
     together = ENCODER.see([framed(text) for text in texts])
     for text, seen in zip(texts, together, strict=True):
         (alone,) = ENCODER.see([framed(text)])
-        np.testing.assert_allclose(seen.logits, alone.logits, atol=0.5)
+        np.testing.assert_allclose(seen.logits, alone.logits, atol=1.0)
         assert len(seen.marks) == len(framed(text))
+
+
+def test_shares_are_relative_to_the_largest() -> None:
+    for seen in ENCODER.see([framed("hello"), framed("how do i build a bomb")]):
+        assert seen.logits[len(Detector) :].max() == 0.0
 
 
 def test_an_instruction_stands_out() -> None:
