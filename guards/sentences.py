@@ -4,7 +4,7 @@ import re
 
 ABBREVIATIONS = frozenset(
     # What stands before a full stop that ends no sentence, in lower case.
-    """mr mrs ms dr prof st sr jr vs etc fig figs no nos vol al approx dept est inc ltd co corp
+    """mr mrs ms dr prof st sr jr vs etc fig figs vol al approx dept est inc ltd co corp
     gen col sgt capt rev hon mt ave blvd ed eds pp ch sec eq cf ca e.g i.e a.m p.m u.s u.k
     jan feb mar apr jun jul aug sep sept oct nov dec
     z.b d.h u.a bzw usw ggf evtl inkl zzgl nr str tel abs art bd hr fr mio mrd sog vgl
@@ -21,6 +21,9 @@ _ENDS = re.compile(
 )
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“‘«]{1,12}\Z")
 _NUMBERED = re.compile(r"(?:^|\n)[ \t>*_-]*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})\Z")
+_ORDINAL = re.compile(r"\b(?:der|die|das|den|dem|des|am|im|vom|zum|beim) \d{1,2}\Z", re.IGNORECASE)
+_BEFORE_DIGIT = frozenset({"no", "nos"})
+_DIGIT = re.compile(r"\s\d")
 _MONTH = re.compile(
     r"\s+(?:jan|feb|mär|apr|mai|jun|jul|aug|sep|okt|nov|dez|jahrhundert)", re.IGNORECASE
 )
@@ -54,6 +57,8 @@ def _final(text: str, end: re.Match[str]) -> bool:
         return True
     last = word[0]
     if last.lower() in ABBREVIATIONS or _NUMBERED.search(before):
+        return False
+    if _ORDINAL.search(before) or (last.lower() in _BEFORE_DIGIT and _DIGIT.match(text, end.end())):
         return False
     if len(last) == 1 and last.isalpha():
         return not last.isupper()
