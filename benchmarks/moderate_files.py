@@ -23,7 +23,9 @@ CORRAL = (sys.executable, "-c", "from assistant.cli.main import run; run()")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.moderate_files", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.moderate_files", description=__doc__
+    )
     parser.add_argument("--lines", type=int, default=5000)
     lines = parser.parse_args().lines
     rng = random.Random(0)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ def terms(**fields: Any) -> Terms:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench[Line, Outcome]:
-    return Bench(lambda: open_moderator(terms()), jobs=4)
+def bench() -> Iterator[Bench[Line, Outcome]]:
+    opened: Bench[Line, Outcome] = Bench(lambda: open_moderator(terms()), jobs=4)
+    yield opened
+    opened.close()
 
 
 def moderate(bench: Bench[Line, Outcome], value: object) -> dict[str, Any]:
