@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from guards.grounding.sources import Sources
-from guards.grounding.terms import Terms
+from guards.grounding.terms import Terms, clauses
 
 FEATURES = (
     "bias",
@@ -81,10 +81,13 @@ def evidence(claim: Terms, sources: Sources, among: Collection[int] | None = Non
 
 def _negated(claim: Terms, there: Terms) -> float:
     """How much of a clause is the same in a clause there that is negated where it is not."""
+    if not claim.negated and not there.negated:
+        return 0.0
     highest = 0.0
-    for words, negated in claim.clauses:
+    said = tuple(clauses(there.text))
+    for words, negated in clauses(claim.text):
         shared, denied = max(
-            ((len(words & others) / len(words), denied) for others, denied in there.clauses),
+            ((len(words & others) / len(words), denied) for others, denied in said),
             default=(0.0, negated),
         )
         if denied != negated:

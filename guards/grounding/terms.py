@@ -18,7 +18,7 @@ _WIDE_NUMBER = re.compile(
 _WIDE_COUNTED = re.compile(r"(\d+(?:[.,:]\d+)*)\s?([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])")
 _WIDE_STOP = frozenset("的了在是有和与就也都而及着被把对从到之于以のはがをにとでもへや")
 _CLAUSE = re.compile(
-    r"[,;:，；：、。—]\s*|\s(?:but|and|while|although|though|whereas|because|so|aber|und|obwohl|doch"
+    r"[,;:，；：、。—\n]\s*|\s(?:but|and|while|although|though|whereas|because|so|aber|und|obwohl|doch"
     r"|mais|et|bien que|pero|y|aunque|sino)\s|但是?|而且?|却|が、"
 )
 # German writes every noun with a capital, so that capitals tell nothing of names.
@@ -97,23 +97,23 @@ class Terms:
         words: stems of words that carry meaning, and pairs of characters of scripts without blanks.
         names: stems of words that begin with a capital within the sentence.
         numbers: in one spelling, months among them.
-        grams: hashes of four characters in a row, blanks left out.
+        grams: every four characters in a row, blanks left out.
         quotes: what is quoted, in lower case.
         negated: whether it holds a negation.
         sides: of which pairs of opposites it holds which.
         counted: numbers with what they count (``12 euro``, ``25 度``).
-        clauses: the words of each clause, and whether it holds a negation.
+        text: the sentence itself.
     """
 
     words: frozenset[str]
     names: frozenset[str]
     numbers: frozenset[str]
-    grams: frozenset[int]
+    grams: frozenset[tuple[str, ...]]
     quotes: tuple[str, ...]
     negated: bool
     sides: frozenset[tuple[int, int]]
     counted: frozenset[tuple[str, str]]
-    clauses: tuple[tuple[frozenset[str], bool], ...]
+    text: str
 
 
 def terms(sentence: str) -> Terms:
@@ -155,16 +155,17 @@ def terms(sentence: str) -> Terms:
         words=frozenset(words - _WIDE_STOP),
         names=frozenset() if _CAPITAL_NOUNS.search(text) else frozenset(names),
         numbers=frozenset(numbers),
-        grams=frozenset(hash(compact[at : at + 4]) for at in range(len(compact) - 3)),
+        grams=frozenset(zip(compact, compact[1:], compact[2:], compact[3:], strict=False)),
         quotes=tuple(quote.lower() for quote in _QUOTED.findall(text)),
         negated=_NEGATIONS.search(text) is not None,
         sides=frozenset(sides),
         counted=frozenset(counted),
-        clauses=tuple(_clauses(text)),
+        text=text,
     )
 
 
-def _clauses(text: str) -> Iterator[tuple[frozenset[str], bool]]:
+def clauses(text: str) -> Iterator[tuple[frozenset[str], bool]]:
+    """The words of each clause, and whether it holds a negation."""
     for clause in _CLAUSE.split(text):
         words = {
             _stem(word)
@@ -188,7 +189,7 @@ def united(one: Terms, other: Terms) -> Terms:
         negated=one.negated or other.negated,
         sides=one.sides | other.sides,
         counted=one.counted | other.counted,
-        clauses=one.clauses + other.clauses,
+        text=f"{one.text}\n{other.text}",
     )
 
 
