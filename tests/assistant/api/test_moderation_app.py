@@ -162,7 +162,7 @@ async def test_what_is_to_be_rewritten_comes_rewritten() -> None:
 
     def answer(exchange: Exchange) -> Any:
         span = Span(start=9, end=24)
-        return (Finding(hazard=Hazard.PERSONAL_DATA, probability=0.99, span=span, label="EMAIL"),)
+        return (Finding(hazard=Hazard.PERSONAL_DATA, probability=0.99, span=span, label="IBAN"),)
 
     guard = ScriptedGuard(answer=answer)
     (result,) = (await judged([REQUEST, {"role": "assistant", "content": text}], guard))["results"]
@@ -170,7 +170,7 @@ async def test_what_is_to_be_rewritten_comes_rewritten() -> None:
     (cut,) = result["redactions"]
     assert text[cut["start"] : cut["end"]] == "ana@example.org"
     assert result["rewritten"] == f"write to {cut['replacement']}"
-    assert result["findings"][0]["label"] == "EMAIL"
+    assert result["findings"][0]["label"] == "IBAN"
 
 
 @pytest.mark.parametrize("subject", sorted(Subject))

@@ -33,7 +33,7 @@ def finds_mail(exchange: Exchange) -> Any:
     if at < 0:
         return ()
     span = Span(start=at, end=at + len(MAIL))
-    return (Finding(hazard=Hazard.PERSONAL_DATA, probability=0.99, span=span, label="EMAIL"),)
+    return (Finding(hazard=Hazard.PERSONAL_DATA, probability=0.99, span=span, label="IBAN"),)
 
 
 @pytest.mark.parametrize(

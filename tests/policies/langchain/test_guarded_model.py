@@ -345,7 +345,7 @@ async def test_what_is_redacted_does_not_reach_the_model() -> None:
         if at < 0 or exchange.subject is not Subject.REPLY:
             return ()
         span = Span(start=at, end=at + 15)
-        return (Finding(hazard=Hazard.PERSONAL_DATA, probability=0.99, span=span, label="EMAIL"),)
+        return (Finding(hazard=Hazard.PERSONAL_DATA, probability=0.99, span=span, label="IBAN"),)
 
     model = FakeListChatModel(responses=["Write to ana@example.org now."])
     reply = await guarded(model, ScriptedGuard(answer=answer)).ainvoke("hi")
