@@ -109,8 +109,11 @@ def test_the_rules_guards_are_told_are_the_clauses_about_text() -> None:
         assert told.kind is not Kind.STEER
         assert rule.hazard in told.hazards
         assert told.rule["en"] in rule.text
-    blocking = {c.id for c in policy.clauses if c.hazards and c.kind is not Kind.STEER}
-    assert blocking - set(rules) == {"self-harm-acts", "secrets-sent"}
+    assert {"child-exploitation", "self-harm", "fraud", "jailbreak", "explicit-content"} <= set(
+        rules
+    )
+    # Of tool calls and images no text is judged, and steering answers what it speaks of.
+    assert not {"self-harm-acts", "secrets-sent", "professional-advice"} & set(rules)
 
 
 def test_topics_are_no_rule_for_a_model_to_read(tmp_path: Path) -> None:
