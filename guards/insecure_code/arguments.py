@@ -45,7 +45,7 @@ def find_code_arguments(arguments: str) -> list[CodeBlock]:
             language = detect_language(text, bare=False) or language
         if language is None:
             language = detect_language(text, bare=True)
-        if language is not None and text:
+        if language is not None:
             found.append(CodeBlock(code=text, language=language, closed=True, origin=origin))
     return found
 
@@ -57,7 +57,7 @@ def _keyed(arguments: str) -> list[tuple[str, str, int]]:
     for match in _STRING.finditer(arguments):
         if match.group(2) is not None:
             key = match.group(1)[:64]
-        else:
+        elif match.group(1):
             found.append((key, match.group(1), match.start(1)))
     return found
 

@@ -63,7 +63,7 @@ _PROMPT = re.compile(r"(?:>>>|\.\.\.|\$) ")
 
 
 def find_blocks(text: str) -> list[CodeBlock]:
-    """The code blocks of ``text``, in order.
+    """The code blocks of ``text`` that are not empty, in order.
 
     Fences may be indented, nested in lists or quotations, and a last one may still be open. A
     text without any fence is one block when it is plainly code from its first line to its last.
@@ -80,7 +80,8 @@ def find_blocks(text: str) -> list[CodeBlock]:
             if fence is not None and fence.opens:
                 opening, lines = fence, []
         elif fence is not None and fence.closes(opening):
-            found.append(_block(text, opening, lines, closed=True))
+            if lines:
+                found.append(_block(text, opening, lines, closed=True))
             opening = None
         else:
             begin = line.start()
@@ -88,7 +89,7 @@ def find_blocks(text: str) -> list[CodeBlock]:
             while begin < most and text[begin] in " \t>":
                 begin += 1
             lines.append((begin, line.end()))
-    if opening is not None:
+    if opening is not None and lines:
         found.append(_block(text, opening, lines, closed=False))
     return found
 
@@ -141,6 +142,4 @@ def _taken(
         origin.add(length, begin)
         pieces.append(text[begin:stop])
         length += stop - begin
-    if not lines:
-        origin.add(0, len(text))
     return CodeBlock(code="".join(pieces), language=language, closed=closed, origin=origin)
