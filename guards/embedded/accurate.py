@@ -19,6 +19,9 @@ MOST_WINDOWS = 16
 """Windows of a text that are judged; of a longer one those the fast tier finds worst."""
 
 CACHED_WINDOWS = 2_048
+SETTLED_ODDS = 2.5
+"""See :meth:`Accurate.settled`."""
+
 MARKED = 0.0
 """Log-odds from which a token counts as part of an instruction."""
 
@@ -82,6 +85,16 @@ class Accurate:
         """Whether the fast tier's opinion of normalised ``text`` leaves doubt."""
         band = self._bands[field, script(text)]
         return (band.growing if growing else band.low) <= max(fast.values()) <= band.high
+
+    def settled(self, text: str, field: Field, fast: Odds) -> Odds:
+        """The fast tier's log-odds where the accurate one is not asked.
+
+        Below the band they are moved down, under those of texts that both tiers find harmless:
+        the tiers' log-odds are alike at the operating point only.
+        """
+        if max(fast.values()) >= self._bands[field, script(text)].low:
+            return fast
+        return {hazard: odds - SETTLED_ODDS for hazard, odds in fast.items()}
 
     def judge(self, text: str, field: Field, context: str, ranking: Model) -> Opinion:
         """Opinion of normalised ``text``; ``context`` is the request that a reply answers."""

@@ -115,10 +115,13 @@ class EmbeddedGuard:
             case, answer = await asyncio.to_thread(self._quickly, exchange)
         accurate = self._accurate
         growing = exchange.subject is Subject.REPLY_SO_FAR
-        if accurate is not None and accurate.asked(
-            case.text, case.field, answer.odds, growing=growing
-        ):
+        if accurate is None:
+            pass
+        elif accurate.asked(case.text, case.field, answer.odds, growing=growing):
             answer = await asyncio.to_thread(self._closely, accurate, case, answer)
+        else:
+            odds = accurate.settled(case.text, case.field, answer.odds)
+            answer = _Answer(odds=odds, spans=answer.spans)
         return Verdict(
             guard=self.name,
             revision=self.revision,

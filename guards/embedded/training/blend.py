@@ -156,9 +156,9 @@ def _band(
 ) -> Band:
     """Where the fast tier alone would miss or wrongly flag too much.
 
-    In scripts with too few texts to tell, and in everything but the Latin and the Chinese one,
-    the accurate tier is always asked. In data it is asked above the band too, as it tells where
-    an instruction stands.
+    In scripts with too few texts to tell, in everything but the Latin and the Chinese one, and in
+    data, where the fast tier is weak and cannot tell where an instruction stands, the accurate
+    tier is always asked.
     """
     caught, harmless = [], []
     for name in BANDED[field]:
@@ -169,10 +169,10 @@ def _band(
         caught.append(highest[spoken & ~safe & found])
         harmless.append(highest[spoken & safe])
     found, passed = np.concatenate(caught), np.concatenate(harmless)
-    if language == "other" or len(found) < FEWEST:
+    if field is Field.DATA or language == "other" or len(found) < FEWEST:
         return Band(low=FLOOR, growing=FLOOR, high=CEILING)
     high = CEILING
-    if field is not Field.DATA and len(passed) >= 500:
+    if len(passed) >= 500:
         high = max(0.0, float(np.quantile(passed, 1.0 - SURE)))
     low, growing = (float(np.quantile(found, share)) for share in (MISSED, MISSED_GROWING))
     return Band(low=low, growing=growing, high=high)

@@ -172,6 +172,13 @@ def test_doubt_is_between_the_bands() -> None:
         assert ACCURATE.asked("hello", Field.REPLY, found, growing=growing) is not growing
 
 
+def test_what_is_settled_ranks_below_what_was_asked() -> None:
+    band = ACCURATE._bands[Field.REQUEST, "latin"]
+    below, above = {Hazard.HATE: band.low - 0.1}, {Hazard.HATE: band.high + 0.1}
+    assert ACCURATE.settled("hello", Field.REQUEST, below)[Hazard.HATE] < band.low - 1.0
+    assert ACCURATE.settled("hello", Field.REQUEST, above) == above
+
+
 def test_a_blend_weighs_both_tiers() -> None:
     blend = Blend(weight=0.75, shift=0.5)
     assert blend.odds(fast=2.0, accurate=4.0) == 3.0
