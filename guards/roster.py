@@ -39,21 +39,32 @@ class Roster:
         Raises:
             RosterError: naming the guard and what is wrong.
         """
-        return [self._seat(name, workshop, ()) for name in dict.fromkeys(names)]
+        # A guard that others are made of is made once, with its weights and what it remembers.
+        made: dict[str, Seat] = {}
+        return [self._seat(name, workshop, made, ()) for name in dict.fromkeys(names)]
 
-    def _seat(self, name: str, workshop: Workshop, above: tuple[str, ...]) -> Seat:
+    def _seat(
+        self, name: str, workshop: Workshop, made: dict[str, Seat], above: tuple[str, ...]
+    ) -> Seat:
+        if name in above:
+            raise RosterError(f"guard {name!r}: is part of itself")
+        if name not in made:
+            made[name] = self._made(
+                Making(
+                    name=name,
+                    folder=self._folder,
+                    workshop=workshop,
+                    seat=lambda other: self._seat(other, workshop, made, (*above, name)),
+                )
+            )
+        return made[name]
+
+    def _made(self, making: Making) -> Seat:
+        name, workshop = making.name, making.workshop
         description = self._described.get(name)
         if description is None:
             known = ", ".join(self.names)
             raise RosterError(f"no guard is called {name!r}; there are {known}")
-        if name in above:
-            raise RosterError(f"guard {name!r}: is part of itself")
-        making = Making(
-            name=name,
-            folder=self._folder,
-            workshop=workshop,
-            seat=lambda other: self._seat(other, workshop, (*above, name)),
-        )
         try:
             guard = description.make(making)
             if description.calibration is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.testing.scripted_guard import ScriptedGuard
 from guards.conversation import Subject
 from guards.making import Workshop
 from guards.roster import RosterError, load_roster
@@ -61,6 +62,19 @@ async def test_a_file_adds_guards_and_makes_them_of_one_another(
     assert careful.guard.name == "careful"
     assert "llama-guard-4" in careful.guard.revision
     assert careful.subjects == frozenset({Subject.USER_INPUT})
+
+
+async def test_a_guard_that_others_are_made_of_is_made_once(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    monkeypatch.setattr(
+        "guards.embedded.load_embedded_guard",
+        lambda **options: loaded.append(options) or ScriptedGuard(name=options["name"]),
+    )
+    roster = load_roster(written(tmp_path, FILE), {})
+    roster.seats(["quick", "careful"], workshop)
+    assert len(loaded) == 1
 
 
 async def test_a_calibration_lies_beside_the_file(workshop: Workshop, tmp_path: Path) -> None:
