@@ -2,10 +2,13 @@
 
 from enum import StrEnum
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from guards.embedded.normalise import normalise
 from guards.topic.background import Background, load_background
-from guards.topic.embedder import Embedder
+
+if TYPE_CHECKING:
+    from guards.topic.embedder import Embedder
 
 _SHARED = frozenset({"en", "de", "zh"})
 """Where a meaning has one place in all languages, everyday messages in three of them will do."""
@@ -19,7 +22,7 @@ class EmbedderName(StrEnum):
     NGRAMS = "ngrams"
 
 
-def choose(name: EmbedderName) -> tuple[Embedder, Background]:
+def choose(name: EmbedderName) -> tuple["Embedder", Background]:
     """The embedder of that name, and the everyday messages it needs.
 
     Raises:
