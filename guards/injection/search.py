@@ -62,7 +62,8 @@ class Search:
             UnjudgedError: a piece was not judged.
         """
         highest, likeliest = await self._look_closer()
-        for turn in range(ROUNDS + len(self._units)):
+        beside = False
+        for turn in range(ROUNDS + len(self._units) + 1):
             kept = [number for number in range(len(self._units)) if number not in self._cut]
             parts = self._parts(kept)
             opinions = await self._opinions(self._text(part) for part in parts)
@@ -71,13 +72,14 @@ class Search:
                 for part in parts
                 if self._probability(opinion := opinions[self._text(part)]) >= self._threshold
             ]
-            if not hot:
+            if hot:
+                await self._cut_some(hot, whole=turn >= ROUNDS)
+            elif self._cut and not beside:
+                beside = True
+                await self._cut_beside()
+            else:
                 break
-            await self._cut_some(hot, whole=turn >= ROUNDS)
-        if not self._cut:
-            return self._found(dict.fromkeys(likeliest, highest))
-        await self._cut_beside()
-        return self._found(self._cut)
+        return self._found(self._cut or dict.fromkeys(likeliest, highest))
 
     async def _look_closer(self) -> tuple[float, list[int]]:
         """The highest probability and its segment; cuts sentences that are attacks by themselves
