@@ -21,7 +21,7 @@ class DeepInsecureCodeGuard:
     """Judges a growing reply like the fast tier, and a whole one by taint analysis as well.
 
     A value that comes from a request is followed through assignments and calls to where it does
-    harm. That takes a process and some tenths of a second for each block of code; if it fails or
+    harm. That takes a process and about a second for each block of code; if it fails or
     takes too long, the reply counts as not judged.
 
     Args:
