@@ -11,6 +11,7 @@ from assistant.cli.exits import Exit
 from assistant.cli.guard_calibrate import calibrate
 from assistant.cli.guard_compare import compare_guards
 from assistant.cli.guard_evaluate import evaluate
+from assistant.cli.guard_list import list_guards
 from assistant.cli.guard_serve import serve
 from assistant.cli.report import milliseconds
 from assistant.cli.terminal import Terminal
@@ -159,6 +160,7 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
     }
 
 
+app.command("list")(list_guards)
 app.command()(evaluate)
 app.command("compare")(compare_guards)
 app.command()(calibrate)

@@ -134,3 +134,30 @@ def test_a_file_describes_guards(
     (judgement,) = report(capsys)["guards"]
     assert judgement["guard"] == "careful"
     assert judgement["findings"][0]["hazard"] == "indiscriminate_weapons"
+
+
+def test_the_list_tells_what_is_seated_and_what_cannot_be(
+    guarded: Guarded,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    stage = guarded.saying(guard_verdict(0.01))
+    file = tmp_path / "guards.yaml"
+    file.write_text(
+        "guards:\n"
+        "  broken: {kind: cascade, first: embedded, second: nobody, band: {low: 0, high: 1}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("CORRAL_GUARD_FILE", str(file))
+    monkeypatch.setenv("CORRAL_GUARDS", "embedded,llama_guard")
+    assert stage.run("guard", "list", "--json") == Exit.OK
+    entries = {entry["name"]: entry for entry in report(capsys)}
+    assert {name for name, entry in entries.items() if entry["seated"]} == {
+        "embedded",
+        "llama_guard",
+    }
+    assert "hate" in entries["embedded"]["hazards"]
+    assert "no guard is called 'nobody'" in entries["broken"]["problem"]
+    assert stage.run("guard", "list") == Exit.OK
+    assert "embedded  seated" in capsys.readouterr().out
