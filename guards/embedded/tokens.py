@@ -16,6 +16,7 @@ STRIDE_TOKENS = 92
 CONTEXT_TOKENS = 40
 """Of the request that a reply answers, its last ones."""
 
+SLICE_CHARS = 4_096
 SPACE = "\u2581"
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 START, PAD, END, UNKNOWN = range(4)
@@ -61,9 +62,23 @@ class Tokens:
         return found
 
     def placed(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Token numbers and the character range of each in ``text``."""
-        found = self._tokenizer.encode(text.translate(_SURROGATES))
-        return found.ids, found.offsets
+        """Token numbers and the character range of each in ``text``.
+
+        A long text is taken piece by piece, so that other threads get their turn.
+        """
+        numbers: list[int] = []
+        places: list[tuple[int, int]] = []
+        start = 0
+        while start < len(text):
+            end = len(text)
+            if end - start > SLICE_CHARS:
+                space = text.rfind(" ", start + 1, start + SLICE_CHARS)
+                end = space if space > 0 else start + SLICE_CHARS
+            found = self._tokenizer.encode(text[start:end].translate(_SURROGATES))
+            numbers += found.ids
+            places += [(start + first, start + last) for first, last in found.offsets]
+            start = end
+        return numbers, places
 
     def framed(self, window: Sequence[int], field: Field, context: Sequence[int] = ()) -> list[int]:
         """A window as the encoder is given it; before a reply stands the end of its request."""

@@ -77,6 +77,15 @@ def test_places_of_tokens_lie_in_the_text() -> None:
     assert places[-1][1] == len(text)
 
 
+def test_a_long_text_in_pieces_is_the_same_text() -> None:
+    text = "the old town lies on a hill " * 400
+    numbers, places = TOKENS.placed(text.strip())
+    assert numbers == TOKENS.numbers(text.strip())
+    assert places[-1][1] == len(text.strip())
+    wide = "东风" * 4000
+    assert TOKENS.placed(wide)[1][-1][1] == len(wide)
+
+
 def test_a_reply_is_framed_with_its_request() -> None:
     plain = TOKENS.framed([7, 8], Field.REPLY)
     answer = TOKENS.framed([7, 8], Field.REPLY, [9])
