@@ -4,7 +4,6 @@ from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from guards.embedded.normalise import normalise
 from guards.topic.background import Background, load_background
 
 if TYPE_CHECKING:
@@ -43,4 +42,6 @@ def choose(name: EmbedderName) -> tuple["Embedder", Background]:
 
 
 def _everyday(background: Background) -> list[str]:
+    from guards.embedded.normalise import normalise
+
     return [normalise(text).strip() for text in (*background.small_talk, *background.requests)]

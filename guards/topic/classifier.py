@@ -30,7 +30,7 @@ class Classifier:
 
     def probabilities(self, vectors: Vectors) -> Floats:
         """How likely each of ``vectors``, shape ``(n, d)``, is of the first kind."""
-        odds = vectors.astype(np.float64) @ self.weights + self.bias
+        odds = (vectors @ self.weights).astype(np.float64) + self.bias
         return 1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0)))
 
 
@@ -47,18 +47,19 @@ def fit(first: Vectors, second: Vectors, doubtful: Vectors) -> Classifier:
         second: shape ``(m, d)``.
         doubtful: shape ``(k, d)``; together with ``second`` at least one row.
     """
-    rows = np.concatenate((first, second, doubtful)).astype(np.float64)
+    rows = np.concatenate((first, second, doubtful))
     labels = np.where(np.arange(len(rows)) < len(first), 1.0, -1.0)
-    gram = rows @ rows.T + 1.0
+    gram = (rows @ rows.T).astype(np.float64) + 1.0
     kept = np.ones(len(rows), dtype=bool)
-    _, left_out = _solve(gram, labels)
+    weights, left_out = _solve(gram, labels)
     kept[len(first) + len(second) :] = left_out[len(first) + len(second) :] <= 0.0
     if not (kept & (labels < 0)).any():
         kept[:] = True
-    weights, left_out = _solve(gram[np.ix_(kept, kept)], labels[kept])
+    if not kept.all():
+        weights, left_out = _solve(gram[np.ix_(kept, kept)], labels[kept])
     slope, offset = _calibrate(left_out, labels[kept])
     return Classifier(
-        weights=(slope * (weights @ rows[kept])).astype(np.float32),
+        weights=(slope * weights).astype(np.float32) @ rows[kept],
         bias=float(slope * weights.sum() + offset),
     )
 
