@@ -25,6 +25,12 @@ stands around an instruction dilutes it."""
 ALONE = 0.6
 """How far above the threshold, on the way to one, such a sentence must be by itself."""
 
+MANY = 48
+"""Segments from which on a passage is first judged in blocks."""
+
+BLOCKS = (200, 12)
+"""Segments of a block: what is not suspicious as a block is not looked into further."""
+
 BESIDE = 0.5
 """How much of the threshold a sentence beside an attack needs to count as part of it."""
 
@@ -49,11 +55,14 @@ class Search:
         self._threshold = threshold
         self._units = units(passage)
         self._cut: dict[int, float] = {}
+        self._cold: set[int] = set()
 
     def pieces(self) -> list[str]:
         """What is judged first."""
-        kept = list(range(len(self._units)))
-        return [self._text(part) for part in self._parts(kept)]
+        parts = self._parts(list(range(len(self._units))))
+        if len(parts) > MANY:
+            parts = _blocks(parts, BLOCKS[0])
+        return [self._text(part) for part in parts]
 
     async def attacks(self) -> list[Attack]:
         """What is to be cut; where nothing is, the likeliest segment.
@@ -85,6 +94,11 @@ class Search:
         """The highest probability and its segment; cuts sentences that are attacks by themselves
         where their segment as a whole is not."""
         parts = self._parts(list(range(len(self._units))))
+        if len(parts) > MANY:
+            coldest = await self._leave_out_cold(parts)
+            parts = [part for part in parts if not self._cold.issuperset(part)]
+            if not parts:
+                return coldest
         opinions = await self._opinions(self._text(part) for part in parts)
         scored = [(self._probability(opinions[self._text(part)]), part) for part in parts]
         doubtful = {
@@ -100,11 +114,33 @@ class Search:
                 self._cut[number] = probability
         return max(scored, default=(0.0, []))
 
+    async def _leave_out_cold(self, parts: list[list[int]]) -> tuple[float, list[int]]:
+        """Judge ``parts`` in blocks, and smaller ones of those, and leave out what is harmless.
+
+        The likeliest of what was left out is the answer.
+        """
+        alive = parts
+        highest: tuple[float, list[int]] = (0.0, [])
+        for size in BLOCKS:
+            blocks = _blocks(alive, size)
+            opinions = await self._opinions(self._text(block) for block in blocks)
+            warm: set[int] = set()
+            for block in blocks:
+                probability = self._probability(opinions[self._text(block)])
+                if probability >= CLOSER * self._threshold:
+                    warm.update(block)
+                else:
+                    highest = max(highest, (probability, block))
+            alive = [part for part in alive if not warm.isdisjoint(part)]
+        self._cold = set(range(len(self._units))) - {n for part in alive for n in part}
+        return highest
+
     def _parts(self, kept: list[int]) -> list[list[int]]:
         """The segments over the units that are kept, as numbers of units."""
         ranges = [self._units[number] for number in kept]
         cut = segments(self._passage.text, ranges)
-        return [kept[segment.first : segment.last] for segment in cut]
+        parts = [kept[segment.first : segment.last] for segment in cut]
+        return [part for part in parts if not self._cold.issuperset(part)] if self._cold else parts
 
     async def _cut_some(self, hot: list[tuple[list[int], Opinion]], *, whole: bool) -> None:
         """Cut units of every segment that is still suspicious, at least one of each."""
@@ -210,3 +246,17 @@ class Search:
 
     async def _opinions(self, texts: Iterable[str]) -> dict[str, Opinion]:
         return await self._asked.about(texts, self._subject)
+
+
+def _blocks(parts: list[list[int]], size: int) -> list[list[int]]:
+    """The units of up to ``size`` parts that follow each other, as one."""
+    found: list[list[int]] = []
+    count = 0
+    for part in parts:
+        if found and count < size and part[0] <= found[-1][-1]:
+            found[-1] += [number for number in part if number > found[-1][-1]]
+            count += 1
+        else:
+            found.append(list(part))
+            count = 1
+    return found

@@ -154,7 +154,7 @@ async def test_too_long_is_not_judged() -> None:
 async def test_pieces_are_asked_side_by_side_within_bounds_and_only_once() -> None:
     inner = WordGuard()
     guard = guard_of(inner)
-    text = " ".join(f"Sentence number {n} is about the weather of day {n}." for n in range(400))
+    text = " ".join(f"Sentence number {n} is about the weather of day {n}." for n in range(100))
     await guard.judge(result(text))
     assert 1 < inner.most <= AT_ONCE
     asked = len(inner.asked)
@@ -162,6 +162,17 @@ async def test_pieces_are_asked_side_by_side_within_bounds_and_only_once() -> No
     assert max(map(len, inner.asked)) < 700
     await guard.judge(result(text))
     assert len(inner.asked) == asked
+
+
+async def test_a_long_result_is_judged_in_blocks_and_searched_only_where_it_is_warm() -> None:
+    inner = WordGuard()
+    guard = guard_of(inner)
+    lines = [f"Sentence number {n} is about the weather of day {n}." for n in range(3_000)]
+    await guard.judge(result(" ".join(lines)))
+    assert len(inner.asked) < 10
+    attacked = " ".join([*lines[:1_500], ORDER, *lines[1_500:]])
+    assert await kept(guard_of(inner), attacked) == attacked.replace(ORDER, "")
+    assert len(inner.asked) < 120
 
 
 async def test_other_subjects_are_refused() -> None:
