@@ -5,6 +5,8 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from pydantic import AnyHttpUrl, SecretStr
 
@@ -17,7 +19,7 @@ from assistant.engine.launcher import LocalEngine
 from assistant.engine.models import ModelStore
 from assistant.engine.pool import EnginePool, watched_pool
 from assistant.engine.programs import PACKAGED_WINDOW, EngineProgram, llama_cpp, vllm
-from assistant.errors import CorralError, GuardStartError, SettingsError
+from assistant.errors import CorralError, GuardStartError, ModelUnavailableError, SettingsError
 from assistant.memory.connection import connect
 from assistant.memory.embedded import EmbeddedValkey
 from assistant.memory.limits import MemoryLimits
@@ -329,8 +331,16 @@ def _seats(
         environ={**os.environ, GUARD_KEY: key},
         rules=rules_of(policy),
         topics=policy.topics,
+        pulled=partial(_pulled, settings),
     )
     try:
         return roster.seats(names, workshop)
     except RosterError as error:
         raise GuardStartError(str(error)) from error
+
+
+def _pulled(settings: Settings, name: str) -> Path:
+    try:
+        return ModelStore(settings.cache_dir / "models").path(name)
+    except ModelUnavailableError as error:
+        raise ValueError(str(error)) from error

