@@ -127,7 +127,7 @@ class Search:
             warm: set[int] = set()
             for block in blocks:
                 probability = self._probability(opinions[self._text(block)])
-                if probability >= CLOSER * self._threshold:
+                if probability >= self._threshold:
                     warm.update(block)
                 else:
                     highest = max(highest, (probability, block))
