@@ -25,7 +25,7 @@ stands around an instruction dilutes it."""
 ALONE = 0.6
 """How far above the threshold, on the way to one, such a sentence must be by itself."""
 
-MANY = 48
+MANY = 12
 """Segments from which on a passage is first judged in blocks."""
 
 BLOCKS = (200, 12)
