@@ -48,7 +48,7 @@ soak: $(READY) ## Simulate a million turns with faults.
 	@$(BIN)/python -m tests.simulation --turns 1000000
 
 clean: ## Remove the virtual environments and every cache of the tools.
-	rm -rf .venv .venv-vllm .venv-peer .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-vllm .venv-peer .venv-semgrep .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that an interrupted set-up is taken up again.
