@@ -42,9 +42,9 @@ def test_every_benchmark_is_run() -> None:
         for path in (ROOT / "benchmarks").glob("*.py")
         if '__name__ == "__main__"' in path.read_text()
     ]
-    # `unguarded` is a server of `overhead`; `peer` needs a second environment, `prefix_caching`
-    # a vLLM server.
-    assert set(runnable) - {"unguarded", "peer", "prefix_caching"} == set(listed)
+    # `unguarded` is a server of `overhead`; the others need more than this environment: `peer` and
+    # `moderate_files` a package of their own, `prefix_caching` a running server.
+    assert set(runnable) - {"unguarded", "peer", "prefix_caching", "moderate_files"} == set(listed)
 
 
 def test_an_old_python_is_refused_in_a_sentence(tmp_path: Path) -> None:
