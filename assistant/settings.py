@@ -93,7 +93,8 @@ class Settings(BaseSettings):
 
     # guards
     guards: GuardNames = Field(
-        ("embedded",), description="Guards that must all judge; an empty list blocks everything."
+        ("embedded", "injected_data", "personal_data", "secrets"),
+        description="Guards that must all judge; an empty list blocks everything.",
     )
     guard_file: Path | None = Field(
         None, description="YAML file that describes further guards by name."

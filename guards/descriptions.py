@@ -30,12 +30,15 @@ class EmbeddedDescription(Description):
     """The classifier that ships with Corral."""
 
     kind: Literal["embedded"]
+    tier: Literal["both", "fast"] = Field(
+        default="both", description="`fast` leaves out the accurate tier."
+    )
 
     def make(self, making: Making) -> Guard:
         """See :class:`Description`."""
         from guards.embedded import load_embedded_guard
 
-        return load_embedded_guard(name=making.name)
+        return load_embedded_guard(self.tier, name=making.name)
 
 
 class InsecureCodeDescription(Description):
