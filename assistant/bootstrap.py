@@ -17,6 +17,7 @@ from assistant.clock import SystemClock, random_id
 from assistant.engine.client import OpenAIEngine
 from assistant.engine.launcher import LocalEngine
 from assistant.engine.models import ModelStore
+from assistant.engine.models_index import RAMPART_NER
 from assistant.engine.pool import EnginePool, watched_pool
 from assistant.engine.programs import PACKAGED_WINDOW, EngineProgram, llama_cpp, vllm
 from assistant.errors import CorralError, GuardStartError, ModelUnavailableError, SettingsError
@@ -260,6 +261,8 @@ def _program(settings: Settings, progress: Progress) -> EngineProgram:
     models = ModelStore(settings.cache_dir / "models")
     name = settings.embedded_model
     window = settings.engine_window
+    if name == RAMPART_NER.name:
+        raise SettingsError(f"CORRAL_EMBEDDED_MODEL: {name} writes no replies; it is for guards")
     if settings.embedded_engine == "vllm":
         weights = models.pull(name)
         if weights.is_file():

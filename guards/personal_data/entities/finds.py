@@ -20,6 +20,8 @@ _LEAST_STREET = 0.3
 _IN_NAME = re.compile(r"[ \t]?[.'\u2019\u00b7-]?[ \t]?")
 _IN_ADDRESS = re.compile(r"[\s,.;:#/()'\u2019-]{0,6}")
 _IN_NUMBER = re.compile(r"[ \t+()./@_-]{0,4}")
+_EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
+_LONGEST_EMAIL = 64
 _DIGIT = re.compile(r"\d")
 
 LOWER_CASE = 0.6
@@ -27,15 +29,15 @@ LOWER_CASE = 0.6
 
 
 def finds(text: str, words: Sequence[Word]) -> Iterator[Hit]:
-    """Everything that ``words`` of ``text`` make up, in order."""
+    """Everything that ``words`` of ``text`` make up, in order; what overlaps is not settled yet."""
     for run in _runs(text, words):
         part = run[0].part
         if part is Part.NAME:
             yield _name(text, run)
         elif part in _ADDRESS:
             yield from _address(text, run)
-        elif part is Part.EMAIL and "@" in text[run[0].start : run[-1].end]:
-            yield _hit(run, labels.EMAIL, _mean(run, Part.EMAIL))
+        elif part is Part.EMAIL:
+            yield from _email(text, run)
         elif part in _NUMBERS and _digits(text, run) >= _LEAST_DIGITS:
             yield _hit(run, _NUMBERS[part], _mean(run, part))
 
@@ -77,6 +79,17 @@ def _address(text: str, run: list[Word]) -> Iterator[Hit]:
     kinds = {word.part for word in run}
     if numbered and (street >= _LEAST_STREET or len(kinds) > 1):
         yield _hit(run, labels.ADDRESS, sum(places) / len(places))
+
+
+def _email(text: str, run: list[Word]) -> Iterator[Hit]:
+    """The whole of an e-mail address, of which the model may see a part."""
+    first, last = run[0].start, run[-1].end
+    for match in _EMAIL.finditer(text, max(0, first - _LONGEST_EMAIL), last + _LONGEST_EMAIL):
+        if match.start() < last and first < match.end():
+            probability = min(1.0, _mean(run, Part.EMAIL))
+            yield Hit(
+                start=match.start(), end=match.end(), label=labels.EMAIL, probability=probability
+            )
 
 
 def _mean(run: list[Word], part: Part) -> float:

@@ -5,7 +5,7 @@ import threading
 import time
 
 from guards.conversation import Exchange, Subject
-from guards.detection import MAX_CHARS, TEXTS, Hit, last_word, words_back
+from guards.detection import MAX_CHARS, TEXTS, Hit, last_word, settle, words_back
 from guards.hazards import Hazard
 from guards.personal_data import labels
 from guards.personal_data.entities.bearers import AFTER, BARE, NameContext, weigh
@@ -19,7 +19,7 @@ from guards.verdict import Failure, Finding, Judgement, Span, Unscanned, Verdict
 READING = "1"
 """Raised with every change of what is made of the model's output."""
 
-_WORDS_HELD = 2
+_WORDS_HELD = 3
 _LONGEST_WORD = 64
 _JOINS = 3
 """Characters between words of one name, at most."""
@@ -89,7 +89,7 @@ class NamedEntitiesGuard:
         )
 
     def _find(self, text: str, stop: threading.Event) -> list[Hit]:
-        hits = list(finds(text, self._reader.read(text, stop.is_set)))
+        hits = settle(finds(text, self._reader.read(text, stop.is_set)))
         if self._context is NameContext.ANY or not hits:
             return hits
         return weigh(text, hits, find_by_rules(text))
