@@ -11,23 +11,30 @@ import numpy as np
 import typer
 from pydantic import BaseModel
 
-from assistant.bootstrap import open_guards
 from assistant.cli.exits import Exit, Failed
 from assistant.cli.guard_evaluate import (
+    AsJson,
+    Categories,
+    Fields,
+    Files,
+    Jobs,
+    Limit,
+    Processes,
+    SkipBad,
+    Subjects,
     categories_of,
     complain,
+    judged,
     naming_of,
-    progress_bar,
     usage_errors,
 )
 from assistant.cli.terminal import Terminal
-from assistant.settings import Settings, load_settings
+from assistant.settings import load_settings
 from guards.calibration import Calibration
-from guards.evaluate.datasets import Row
 from guards.evaluate.journal import Journal
 from guards.evaluate.metrics import calibration_error, flag_rate, recall, tally
 from guards.evaluate.report import write_whole
-from guards.evaluate.run import GuardRun, judge_rows
+from guards.evaluate.run import GuardRun
 from guards.evaluate.sampling import gather
 from guards.evaluate.workers import Crew
 from guards.fitting.bands import fit_bands
@@ -41,10 +48,7 @@ LEAST_ROWS = 50
 
 
 def calibrate(
-    data: Annotated[
-        list[Path],
-        typer.Argument(metavar="DATA...", help="Files of labelled rows, as for evaluate."),
-    ],
+    data: Files,
     guard: Annotated[str, typer.Option(help="Guard to calibrate; the cheap one of a cascade.")],
     out: Annotated[Path, typer.Option(help="File to write; the guard file names it.")],
     then: Annotated[
@@ -72,28 +76,15 @@ def calibrate(
     judgements: Annotated[
         Path | None, typer.Option(help="Folder to keep judgements in, to go on after an end.")
     ] = None,
-    category: Annotated[
-        list[str] | None,
-        typer.Option(help="CATEGORY=HAZARD: what a category of the data means, may be repeated."),
-    ] = None,
-    field: Annotated[
-        list[str] | None,
-        typer.Option(help="FIELD=COLUMN: how the data calls a field, may be repeated."),
-    ] = None,
-    subject: Annotated[
-        list[str] | None,
-        typer.Option(help="SUBJECT or KIND=SUBJECT of rows that do not say so [user_input]."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Draw at most so many rows of each file.")
-    ] = None,
+    category: Categories = None,
+    field: Fields = None,
+    subject: Subjects = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Judgements at a time.")] = 8,
-    processes: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    jobs: Jobs = 8,
+    processes: Processes = 1,
+    skip_bad: SkipBad = False,
+    json: AsJson = False,
 ) -> None:
     """Fit a guard's calibration, or with --then the band in which a second guard is asked."""
     terminal = Terminal(json_mode=json)
@@ -106,7 +97,7 @@ def calibrate(
     names = [guard] if then is None else [guard, then]
     crew = Crew(jobs=jobs, processes=processes)
     with TemporaryDirectory() as spare, usage_errors(), Journal(judgements or Path(spare)) as kept:
-        runs = asyncio.run(_judged(settings, names, rows.rows, kept, crew, terminal))
+        runs = asyncio.run(judged(settings, names, rows, kept, crew, terminal))
     _enough(runs, terminal)
     try:
         if then is None:
@@ -159,28 +150,10 @@ def _consistent(
         raise typer.BadParameter("give either --missed or --asked", param_hint="--asked")
 
 
-async def _judged(
-    settings: Settings,
-    names: Sequence[str],
-    rows: Sequence[Row],
-    journal: Journal,
-    crew: Crew,
-    terminal: Terminal,
-) -> tuple[GuardRun, ...]:
-    with progress_bar(terminal) as on_progress:
-        return await judge_rows(
-            rows,
-            partial(open_guards, settings, tuple(names)),
-            journal,
-            crew=crew,
-            on_progress=on_progress,
-        )
-
-
 def _enough(runs: Sequence[GuardRun], terminal: Terminal) -> None:
-    judged = list(zip(*(run.judged for run in runs), strict=True))
-    kept = sum(all(one.failure is None for one in of_row) for of_row in judged)
-    lost = len(judged) - kept
+    rows = list(zip(*(run.judged for run in runs), strict=True))
+    kept = sum(all(one.failure is None for one in row) for row in rows)
+    lost = len(rows) - kept
     if lost:
         terminal.note(f"{lost} rows got no verdict and are left out", "bold red")
     if kept < LEAST_ROWS or lost > kept:

@@ -41,14 +41,38 @@ from guards.hazards import Hazard
 
 SHOWN_BAD_ROWS = 20
 
-Data_ = Annotated[
+Files = Annotated[
     list[Path],
     typer.Argument(metavar="DATA...", help="Files of labelled rows: JSON lines or CSV, also .gz."),
 ]
+Categories = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="CATEGORY=HAZARD: what a category of the data means, * fits any text; repeatable."
+    ),
+]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(help="FIELD=COLUMN: how the data calls a field, may be repeated."),
+]
+Subjects = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What rows are that do not say so: SUBJECT, or KIND=SUBJECT for one kind, "
+        "may be repeated [user_input]."
+    ),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Draw at most so many rows of each file.")]
+Jobs = Annotated[int, typer.Option(min=1, max=1024, help="Judgements at a time.")]
+Processes = Annotated[
+    int, typer.Option(min=1, max=256, help="Processes, each with guards and jobs of its own.")
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 def evaluate(
-    data: Data_,
+    data: Files,
     report: Annotated[
         Path, typer.Option(help="Folder for report.html, report.json and the judgements.")
     ],
@@ -63,47 +87,27 @@ def evaluate(
         list[Hazard] | None,
         typer.Option(help="Hazard that counts towards a row's score, may be repeated [all]."),
     ] = None,
-    category: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="CATEGORY=HAZARD: what a category of the data means, * fits any text; repeatable."
-        ),
-    ] = None,
-    field: Annotated[
-        list[str] | None,
-        typer.Option(help="FIELD=COLUMN: how the data calls a field, may be repeated."),
-    ] = None,
-    subject: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What rows are that do not say so: SUBJECT, or KIND=SUBJECT for one kind, "
-            "may be repeated [user_input]."
-        ),
-    ] = None,
+    category: Categories = None,
+    field: Fields = None,
+    subject: Subjects = None,
     pool: Annotated[
         bool, typer.Option("--pool", help="Rank harmful rows against the harmless of all files.")
     ] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Draw at most so many rows of each file.")
-    ] = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw and of the intervals.")] = 0,
     resamples: Annotated[
         int, typer.Option(min=0, max=100_000, help="Bootstrap resamples; 0 for no intervals.")
     ] = 1000,
-    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Judgements at a time.")] = 8,
-    processes: Annotated[
-        int, typer.Option(min=1, max=256, help="Processes, each with guards and jobs of its own.")
-    ] = 1,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")
-    ] = False,
+    jobs: Jobs = 8,
+    processes: Processes = 1,
+    skip_bad: SkipBad = False,
     show_text: Annotated[
         bool, typer.Option("--show-text", help="Show the texts of the mistakes in the report.")
     ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Judge everything again instead of going on.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Measure guards on labelled rows and write a report. Ends with 1 if rows got no verdict."""
     terminal = Terminal(json_mode=json)
@@ -128,7 +132,7 @@ def evaluate(
     )
     crew = Crew(jobs=jobs, processes=processes)
     with usage_errors(), Journal(report, fresh=fresh) as journal:
-        runs = asyncio.run(_judge(settings, names, rows, journal, crew, terminal))
+        runs = asyncio.run(judged(settings, names, rows, journal, crew, terminal))
         terminal.note("measuring")
         made = report_of(
             rows.rows, runs, terms, origin=origin, data=rows.files, show_text=show_text
@@ -144,7 +148,7 @@ def evaluate(
         raise typer.Exit(Exit.FAILED)
 
 
-async def _judge(
+async def judged(
     settings: Settings,
     names: Sequence[str],
     data: Data,
@@ -152,6 +156,7 @@ async def _judge(
     crew: Crew,
     terminal: Terminal,
 ) -> tuple[GuardRun, ...]:
+    """What the guards of ``names`` say of every row, with a progress bar."""
     with progress_bar(terminal) as on_progress:
         return await judge_rows(
             data.rows,
