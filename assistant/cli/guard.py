@@ -2,7 +2,7 @@
 
 import asyncio
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, assert_never
 
 import typer
 
@@ -18,7 +18,7 @@ from assistant.cli.terminal import Terminal
 from assistant.cli.turns import checked, read_text
 from assistant.locale import locale_of
 from assistant.settings import Settings, load_settings
-from guards.conversation import BY_MODEL, Exchange, Message, Role, Subject, text_message
+from guards.conversation import BY_MODEL, BY_TOOL, Exchange, Message, Role, Subject, text_message
 from guards.upstream import open_upstreams
 from guards.verdict import Judgement, Unscanned
 from policies.audience import Audience
@@ -32,6 +32,8 @@ class Judged(StrEnum):
 
     USER_INPUT = "user_input"
     REPLY = "reply"
+    TOOL_RESULT = "tool_result"
+    DOCUMENT = "document"
 
 
 @app.callback()
@@ -43,7 +45,7 @@ def guard() -> None:
 def check(
     text: Annotated[str, typer.Argument(help="The text; - reads standard input.")] = "-",
     subject: Annotated[
-        Judged, typer.Option(help="What the text is taken for: user_input or reply.")
+        Judged, typer.Option(help="What the text is taken for.")
     ] = Judged.USER_INPUT,
     audience: Annotated[
         Audience, typer.Option(help="Whom it is decided for: general, minor or adult.")
@@ -81,9 +83,15 @@ async def _decide(
 
 
 def _message(text: str, subject: Judged) -> Message:
-    if subject is Judged.REPLY:
-        return text_message(text, id="check", role=Role.ASSISTANT, provenance=BY_MODEL)
-    return text_message(text, id="check")
+    match subject:
+        case Judged.USER_INPUT:
+            return text_message(text, id="check")
+        case Judged.REPLY:
+            return text_message(text, id="check", role=Role.ASSISTANT, provenance=BY_MODEL)
+        case Judged.TOOL_RESULT | Judged.DOCUMENT:
+            return text_message(text, id="check", role=Role.TOOL, provenance=BY_TOOL)
+        case _:
+            assert_never(subject)
 
 
 def _print(decision: Decision, terminal: Terminal) -> None:
