@@ -70,7 +70,7 @@ async def test_a_guard_that_others_are_made_of_is_made_once(
     loaded = []
     monkeypatch.setattr(
         "guards.embedded.load_embedded_guard",
-        lambda tier, **options: loaded.append(options) or ScriptedGuard(name=options["name"]),
+        lambda _tier, **options: loaded.append(options) or ScriptedGuard(name=options["name"]),
     )
     roster = load_roster(written(tmp_path, FILE), {})
     roster.seats(["quick", "careful"], workshop)
