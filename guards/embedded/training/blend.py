@@ -17,16 +17,27 @@ from guards.embedded.training.devsets import (
 from guards.embedded.training.scores import DevScores, Scores, text_of
 from guards.hazards import Hazard
 
-WEIGHTS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-JUDGED = {
-    Field.REQUEST: (
-        "ailuminate_en", "ailuminate_fr", "coconot_eval_safety", "trustllm_misuse", "tdc2023",
-        "jade_zh_dev", "surge_toxicity", "trustllm_jailbreak", "deepset_pi",
-    ),
-    Field.REPLY: ("gptfuzz_resp_eval", "jade_zh_resp_dev", "diasafety_test"),
-    Field.DATA: ("bipia_test",),
+WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Of the accurate tier. Never all: the fast one knows the set phrases of attacks, which the sets
+that are plain tasks do not ask for."""
+
+JUDGED: dict[Field, dict[str, tuple[str, ...]]] = {
+    Field.REQUEST: {
+        "content": (
+            "ailuminate_en", "ailuminate_fr", "coconot_eval_safety", "trustllm_misuse", "tdc2023",
+            "jade_zh_dev",
+        ),
+        "hate": ("cold_zh_dev", "surge_toxicity"),
+        "jailbreak": ("trustllm_jailbreak",),
+        "injection": ("deepset_pi", "injecguard_valid"),
+    },
+    Field.REPLY: {"": ("gptfuzz_resp_eval", "jade_zh_resp_dev", "diasafety_test")},
+    Field.DATA: {"": ("bipia_test",)},
 }  # fmt: skip
-"""Sets whose mean AUROC decides the weight."""
+"""Sets whose mean AUROC decides the weight, by hazards that share one: all of a field, or parts."""
+
+SOUNDING = ("coconot_contrast_eval", "cyberseceval_frr")
+"""Harmless prompts that sound dangerous: against everyday ones alone every weight looks good."""
 
 MISSED = 0.003
 """Share of the harmful texts both tiers would find that may stay unasked."""
@@ -89,35 +100,70 @@ def together(dev: DevScores, fast: Tier, accurate: Tier) -> Together:
     bands: dict[tuple[Field, str], Band] = {}
     for field in Field:
         hazards = accurate.hazards[field]
-        weight = max(WEIGHTS, key=lambda w: _quality(dev, field, _mixed(fast, accurate, w)))
-        mixed = _mixed(fast, accurate, weight)
+        weights = _weights(dev, field, fast, accurate)
+        mixed = _mixed(fast, accurate, field, weights)
         shifts = _shifts(dev, field, hazards, mixed)
-        for hazard, shift in zip(hazards, shifts.tolist(), strict=True):
+        for hazard, weight, shift in zip(hazards, weights.tolist(), shifts.tolist(), strict=True):
             blends[field, hazard] = Blend(weight=weight, shift=shift)
         for language in SCRIPTS:
             bands[field, language] = _band(dev, field, language, fast, mixed, shifts)
     return blends, bands
 
 
-def _mixed(fast: Tier, accurate: Tier, weight: float) -> dict[str, Scores]:
+def _mixed(fast: Tier, accurate: Tier, field: Field, weights: Scores) -> dict[str, Scores]:
+    """Odds of the sets of a field, ``weights`` being the accurate tier's of every hazard."""
+    columns = [fast.hazards[field].index(hazard) for hazard in accurate.hazards[field]]
     return {
-        name: weight * odds + (1.0 - weight) * fast.odds[name]
+        name: weights * odds + (1.0 - weights) * fast.odds[name][:, columns]
         for name, odds in accurate.odds.items()
+        if odds.shape[1] == len(weights)
     }
+
+
+def _weights(dev: DevScores, field: Field, fast: Tier, accurate: Tier) -> Scores:
+    """The accurate tier's weight of every hazard: the one that ranks best, part by part."""
+    hazards = accurate.hazards[field]
+    weights = np.ones(len(hazards))
+    for part, names in JUDGED[field].items():
+        members = [i for i, hazard in enumerate(hazards) if not part or _part(hazard) == part]
+
+        def quality(
+            weight: float, names: tuple[str, ...] = names, members: list[int] = members
+        ) -> float:
+            same = np.full(len(hazards), weight)
+            return _quality(dev, names, members, _mixed(fast, accurate, field, same))
+
+        weights[members] = max(WEIGHTS, key=quality)
+    return weights
+
+
+def _part(hazard: Hazard) -> str:
+    return "hate" if hazard is Hazard.HATE else GROUPS[hazard]
 
 
 def _harmless(dev: DevScores, name: str) -> np.ndarray:
     return np.array([not row.label for row in dev.rows[name]])
 
 
-def _quality(dev: DevScores, field: Field, mixed: dict[str, Scores]) -> float:
-    """Mean AUROC of the highest head; a set without safe rows is held against everyday ones."""
-    everyday = [mixed[name][_harmless(dev, name)].max(axis=1) for name in EVERYDAY]
+def _quality(
+    dev: DevScores, names: Sequence[str], members: list[int], mixed: dict[str, Scores]
+) -> float:
+    """Mean AUROC of the highest of some heads.
+
+    Data is held against the harmless rows of all its sets, a request set without safe rows
+    against everyday prompts and such as sound dangerous.
+    """
+    field = dev.rows[names[0]][0].field
+    pool = DATA_SETS if field is Field.DATA else (*EVERYDAY, *SOUNDING)
     found = []
-    for name in JUDGED[field]:
+    for name in names:
         safe = _harmless(dev, name)
-        highest = mixed[name].max(axis=1)
-        others = highest[safe] if safe.sum() >= 20 else np.concatenate(everyday)
+        highest = mixed[name][:, members].max(axis=1)
+        others = highest[safe]
+        if field is Field.DATA or len(others) < 20:
+            others = np.concatenate(
+                [mixed[n][_harmless(dev, n)][:, members].max(axis=1) for n in pool]
+            )
         scores = np.concatenate((highest[~safe], others))
         found.append(roc_auc_score([1] * int((~safe).sum()) + [0] * len(others), scores))
     return float(np.mean(found))

@@ -14,7 +14,7 @@ BUDGETS: dict[tuple[Field, str], tuple[tuple[tuple[str, ...], float], ...]] = {
     (Field.REQUEST, "content"): (
         (EVERYDAY, 0.015),
         (("coconot_contrast_eval",), 0.08),
-        (_SECURITY[:1], 0.16),
+        (_SECURITY[:1], 0.08),
         (_SECURITY[1:], 0.05),
     ),
     (Field.REQUEST, "hate"): ((EVERYDAY, 0.001), (("cold_zh_dev",), 0.15), (_SECURITY, 0.005)),

@@ -26,7 +26,7 @@ KEPT_LAYERS = (1, 3, 5, 7, 9, 11)
 DISTILLED_STEPS = 700
 DISTILLED_RATE = 6e-4
 MOST_CHARS = 2000
-PLAN = Plan(lessons=57_000, frozen=2)
+PLAN = Plan(lessons=107_000, frozen=2)
 
 
 def train_encoder(

@@ -28,8 +28,8 @@ LENGTHS = 16
 
 SMOOTHING = 0.04
 MARKS_IMPORTANCE = 0.5
-DECAY = 0.98
-"""Of the averaged weights, per step at the start; see :class:`Average`."""
+DECAY = 0.998
+"""Of the averaged weights, per step: they are a mean of about the last five hundred steps."""
 
 
 class Judge(nn.Module):
@@ -78,7 +78,6 @@ class Plan:
     weight_decay: float = 0.05
     warm_up: float = 0.06
     frozen: int = 0
-    heads_first: float = 0.0
 
 
 class Average:
@@ -117,7 +116,7 @@ def fit(judge: Judge, syllabus: Syllabus, plan: Plan) -> Judge:
             loss.backward()
             nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
             optimiser.step()
-            average.update(judge, 0.995)
+            average.update(judge, DECAY)
             done += len(batch)
             steps += 1
             total += loss.item()
