@@ -78,7 +78,9 @@ def evaluate(
     ],
     guard: Annotated[
         list[str] | None,
-        typer.Option(help="Guard to evaluate, may be repeated [those of CORRAL_GUARDS]."),
+        typer.Option(
+            help="Guard to evaluate, may be repeated [those of CORRAL_GUARDS that judge such rows]."
+        ),
     ] = None,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Score from which a row counts as flagged.")
@@ -112,7 +114,6 @@ def evaluate(
     """Measure guards on labelled rows and write a report. Ends with 1 if rows got no verdict."""
     terminal = Terminal(json_mode=json)
     settings = load_settings()
-    names = list(dict.fromkeys(guard)) if guard else list(settings.guards)
     with usage_errors():
         terms = Terms(
             threshold=threshold,
@@ -131,6 +132,7 @@ def evaluate(
         limit=limit,
     )
     crew = Crew(jobs=jobs, processes=processes)
+    names = list(dict.fromkeys(guard)) if guard else asyncio.run(_seated(settings, rows))
     with usage_errors(), Journal(report, fresh=fresh) as journal:
         runs = asyncio.run(judged(settings, names, rows, journal, crew, terminal))
         terminal.note("measuring")
@@ -146,6 +148,14 @@ def evaluate(
     if unscanned:
         terminal.note(f"{unscanned} judgements gave no verdict; no figure counts them", "bold red")
         raise typer.Exit(Exit.FAILED)
+
+
+async def _seated(settings: Settings, data: Data) -> list[str]:
+    """The guards of ``CORRAL_GUARDS`` that judge all that the rows are; if there are none, all."""
+    subjects = {row.subject for row in data.rows}
+    async with open_guards(settings, settings.guards) as seats:
+        able = [seat.guard.name for seat in seats if subjects <= seat.subjects]
+    return able or list(settings.guards)
 
 
 async def judged(
