@@ -275,7 +275,13 @@ text = st.one_of(
     st.text(alphabet="aа丏ア가א\u200b\u202e\U0001f600\x00", max_size=40),
 )
 junk = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), text),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        text,
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.dictionaries(st.sampled_from(["role", "content", "type", "text", "x"]), inner),
