@@ -13,6 +13,7 @@ from policies.admitted import Admitted, Denied, combine
 from policies.bundle import Policy
 from policies.decision import Allow, Decision
 from policies.placeholders import Placeholders
+from policies.texts import REFUSED
 
 AT_ONCE = 8
 """Judgements of one unknown history side by side; more would crowd out other turns."""
@@ -58,7 +59,8 @@ class Admission:
         for (_, exchange), decision in zip(exchanges, decisions, strict=True):
             report(exchange, decision)
         decided = list(zip((i for i, _ in exchanges), decisions, strict=True))
-        result = combine(messages, decided, placeholders)
+        refused = self._policy.text(REFUSED, turn.locale)
+        result = combine(messages, decided, placeholders, refused)
         if chain and isinstance(result, Admitted):
             # A message of several parts is known only when all of them were allowed as they are.
             changed = {index for index, decision in decided if not isinstance(decision, Allow)}

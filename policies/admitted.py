@@ -5,7 +5,17 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from guards.conversation import ImagePart, Message, Role, TextPart
-from policies.decision import Allow, Blocking, Decision, Escalate, Refuse, Rewrite, Steer, Support
+from policies.decision import (
+    Allow,
+    Ask,
+    Blocking,
+    Decision,
+    Escalate,
+    Refuse,
+    Rewrite,
+    Steer,
+    Support,
+)
 from policies.placeholders import Placeholders
 
 
@@ -35,11 +45,13 @@ def combine(
     messages: tuple[Message, ...],
     decided: Sequence[tuple[int, Decision]],
     placeholders: Placeholders,
+    refused: str,
 ) -> Admitted | Denied:
     """The strictest outcome: anything blocked blocks all, redactions and guidance add up.
 
     ``decided`` holds decisions with the index of their message, of which the last must be one;
-    ``placeholders`` are the conversation's, and get those of what is rewritten.
+    ``placeholders`` are the conversation's, and get those of what is rewritten; ``refused`` is
+    what the user reads when a call of the past would have needed a person's word.
     """
     rewrites: dict[int, Rewrite] = {}
     guidance: dict[str, None] = {}
@@ -48,6 +60,8 @@ def combine(
         match decision:
             case Refuse() | Escalate() | Support():
                 return Denied(decision=decision)
+            case Ask():
+                return Denied(decision=Refuse(basis=decision.basis, text=refused))
             case Rewrite():
                 rewrites[index] = decision
             case Steer():

@@ -13,6 +13,7 @@ from guards.hazards import Hazard
 from guards.panel import PanelVerdict
 from guards.topic.topics import Topic
 from policies.audience import Audience
+from policies.call import CallFacts
 from policies.clause import Clause, Rules, compile_clause, compile_stand_in, tabulate
 from policies.consistency import compile_conditions, find_mistakes, lists
 from policies.decide import decide
@@ -86,10 +87,15 @@ class Policy:
         return self.rules.label
 
     def decide(
-        self, exchange: Exchange, verdict: PanelVerdict, audience: Audience, locale: str
+        self,
+        exchange: Exchange,
+        verdict: PanelVerdict,
+        audience: Audience,
+        locale: str,
+        call: CallFacts | None = None,
     ) -> Decision:
         """What may happen with ``exchange``; see :func:`policies.decide.decide`."""
-        return decide(self.rules, exchange, verdict, audience, locale)
+        return decide(self.rules, exchange, verdict, audience, locale, call)
 
     def text(self, key: str, locale: str) -> str:
         """A text for people, in ``locale`` or the nearest language there is.

@@ -22,7 +22,16 @@ from guards.panel import PanelVerdict
 from guards.verdict import Finding, Judgement, Span, Unscanned, Verdict
 from policies.audience import Audience
 from policies.bundle import Policy
-from policies.decision import Decision, Escalate, Refuse, Rewrite, Steer, Support, decision_name
+from policies.decision import (
+    Ask,
+    Decision,
+    Escalate,
+    Refuse,
+    Rewrite,
+    Steer,
+    Support,
+    decision_name,
+)
 from policies.placeholders import Placeholders
 from policies.schema import FailureName, HazardName, Label, Slug, Strict, SubjectName, Words
 
@@ -45,7 +54,7 @@ class FindingModel(Strict):
 class ExpectModel(Strict):
     """What must come out."""
 
-    decision: Literal["allow", "rewrite", "steer", "support", "refuse", "escalate"] = Field(
+    decision: Literal["allow", "ask", "rewrite", "steer", "support", "refuse", "escalate"] = Field(
         description="The decision."
     )
     clause: Slug | None = Field(
@@ -122,7 +131,7 @@ def _differences(expect: ExpectModel, decision: Decision, text: str) -> Iterator
     if decision.basis.degraded != expect.degraded:
         yield f"expected degraded to be {str(expect.degraded).lower()}"
     match decision:
-        case Support(text=said) | Refuse(text=said) | Escalate(text=said):
+        case Ask(text=said) | Support(text=said) | Refuse(text=said) | Escalate(text=said):
             pass
         case Steer(guidance=said):
             pass

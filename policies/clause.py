@@ -10,9 +10,10 @@ from guards.hazards import Hazard
 from guards.verdict import Failure
 from policies.audience import Audience
 from policies.conditions import Condition
+from policies.decision import Approver
 from policies.phrases import PhraseList
 from policies.schema import ClauseModel, DegradedModel, Kind, Thresholds
-from policies.texts import ESCALATED, REFUSED, Texts
+from policies.texts import APPROVAL, ESCALATED, REFUSED, Texts
 
 GUARD_UNAVAILABLE = "guard-unavailable"
 """Reserved clause id: a guard that was needed gave no verdict."""
@@ -26,10 +27,15 @@ PRIORITIES: dict[Kind, int] = {
     Kind.SUPPORT: 400,
     Kind.REWRITE: 300,
     Kind.STEER: 200,
+    Kind.ASK: 100,
 }
 """Which decision wins when several clauses apply and none sets a priority of its own."""
 
-DEFAULT_PAYLOAD: dict[Kind, str] = {Kind.ESCALATE: ESCALATED, Kind.REFUSE: REFUSED}
+DEFAULT_PAYLOAD: dict[Kind, str] = {
+    Kind.ESCALATE: ESCALATED,
+    Kind.REFUSE: REFUSED,
+    Kind.ASK: APPROVAL,
+}
 """Text keys for the decisions that need not name one."""
 
 PAYLOAD_FIELD: dict[Kind, str] = {
@@ -38,6 +44,7 @@ PAYLOAD_FIELD: dict[Kind, str] = {
     Kind.SUPPORT: "text",
     Kind.REWRITE: "replacement",
     Kind.STEER: "guidance",
+    Kind.ASK: "text",
 }
 """The clause's field that names what the decision carries."""
 
@@ -85,6 +92,8 @@ class Clause:
     guard_cutoffs: Mapping[str, Cutoffs]
     condition: Condition | None
     restore: bool
+    approver: Approver
+    seconds: int
     tests: tuple[str, ...]
 
     @property
@@ -119,6 +128,8 @@ def compile_clause(model: ClauseModel, order: int, condition: Condition | None) 
         ),
         condition=condition,
         restore=model.restore,
+        approver=model.approver,
+        seconds=model.seconds,
         tests=tuple(model.tests),
     )
 

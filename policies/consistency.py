@@ -27,9 +27,11 @@ SUBJECTS_OF: dict[Kind, frozenset[Subject]] = {
         {Subject.USER_INPUT, Subject.REPLY, Subject.REPLY_SO_FAR, Subject.IMAGE_PROMPT}
     ),
     Kind.REWRITE: frozenset(Subject) - {Subject.IMAGE, Subject.TOOL_CALL},
+    Kind.ASK: frozenset({Subject.TOOL_CALL}),
 }
 """Where a decision makes sense: a finished reply cannot be steered, an image has no spans, and
-a rewritten argument would no longer be the call the model asked for."""
+a rewritten argument would no longer be the call the model asked for, and only a call can wait for
+a person."""
 
 FEWEST_EXAMPLES, MOST_EXAMPLES = 5, 200
 """Of a topic: fewer say nothing, and starting takes longer with each."""

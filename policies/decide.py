@@ -8,12 +8,14 @@ from guards.conversation import Exchange
 from guards.panel import PanelVerdict
 from guards.verdict import Finding, Span, Verdict
 from policies.audience import Audience
+from policies.call import CallFacts
 from policies.clause import DEFAULT_DENY, GUARD_UNAVAILABLE, PRIORITIES, Clause, Rules, Table
-from policies.conditions import ConditionFailedError, Facts
+from policies.conditions import ConditionFailedError, Facts, called_tool
 from policies.decision import (
     NUMBER,
     TEXT,
     Allow,
+    Ask,
     Basis,
     Decision,
     Escalate,
@@ -47,9 +49,16 @@ class Match:
 
 
 def decide(
-    rules: Rules, exchange: Exchange, verdict: PanelVerdict, audience: Audience, locale: str
+    rules: Rules,
+    exchange: Exchange,
+    verdict: PanelVerdict,
+    audience: Audience,
+    locale: str,
+    call: CallFacts | None = None,
 ) -> Decision:
     """What may happen with ``exchange``. Never raises for anything a guard or a person said.
+
+    ``call`` is what is known of a tool call; without it, only what stands in the exchange is.
 
     In this order: a subject without a clause is refused; clauses that apply are ranked (see
     :func:`_rank`) and the first decides, if it blocks; a missing guard for which no ``degraded``
@@ -63,12 +72,12 @@ def decide(
     candidates = table.clauses if relief is not None else _candidates(table, verdict)
     matches: list[Match] = []
     if candidates:
-        facts = Facts(exchange, verdict, audience, locale, rules.lists)
+        facts = Facts(exchange, verdict, audience, locale, rules.lists, call)
         matches = sorted(_matches(candidates, verdict, audience, relief, facts), key=_rank)
     refused = gap is not None and relief is None
     if refused and not (matches and matches[0].kind in _BLOCKING):
         return _refuse(rules, verdict, GUARD_UNAVAILABLE, UNAVAILABLE, locale, gap, matches)
-    return _carry_out(rules, verdict, locale, matches, relief, gap if refused else None)
+    return _carry_out(rules, exchange, verdict, locale, matches, relief, gap if refused else None)
 
 
 _BLOCKING = frozenset({Kind.ESCALATE, Kind.REFUSE, Kind.SUPPORT})
@@ -182,6 +191,7 @@ def _counts(clause: Clause, guard: str, relief: Relief | None) -> bool:
 
 def _carry_out(
     rules: Rules,
+    exchange: Exchange,
     verdict: PanelVerdict,
     locale: str,
     matches: list[Match],
@@ -208,7 +218,7 @@ def _carry_out(
     clause = first.clause
     key = clause.payload if first.reason is None else REFUSED
     title = in_locale(clause.title, locale, rules.texts.default)
-    text = rules.texts.get(key, locale, title=title)
+    text = rules.texts.get(key, locale, title=title, tool=called_tool(exchange))
     match first.kind:
         case Kind.ESCALATE:
             return Escalate(basis=basis, text=text)
@@ -222,6 +232,8 @@ def _carry_out(
             keys = dict.fromkeys(m.clause.payload for m in matches if m.kind is Kind.STEER)
             guidance = "\n\n".join(rules.texts.get(key, locale) for key in keys)
             return Steer(basis=basis, guidance=guidance)
+        case Kind.ASK:
+            return Ask(basis=basis, text=text, approver=clause.approver, seconds=clause.seconds)
         case unreachable:
             assert_never(unreachable)
 

@@ -1,6 +1,7 @@
 """What a policy answers: a closed union of decisions."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from guards.panel import PanelVerdict
 from guards.verdict import Span
@@ -105,10 +106,37 @@ class Escalate:
     text: str
 
 
-Decision = Allow | Rewrite | Steer | Support | Refuse | Escalate
+class Approver(StrEnum):
+    """Whose word a tool call waits for."""
+
+    USER = "user"
+    """The person whose turn it is."""
+    OPERATOR = "operator"
+    """Someone who answers for the assistant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Go ahead only when a person approves exactly these arguments (I4).
+
+    Whoever cannot wait for a person refuses instead: see :func:`policies.rulings.blocking_of`.
+
+    Attributes:
+        text: the question for that person; it names the tool, the arguments stand beside it.
+        approver: who may say yes.
+        seconds: how long the answer may take; after that it is no.
+    """
+
+    basis: Basis
+    text: str
+    approver: Approver
+    seconds: float
+
+
+Decision = Allow | Ask | Rewrite | Steer | Support | Refuse | Escalate
 Blocking = Support | Refuse | Escalate
 
 
 def decision_name(decision: Decision) -> str:
-    """``"allow"``, ``"rewrite"``, ... as logs, metrics and answers spell it."""
+    """``"allow"``, ``"ask"``, ... as logs, metrics and answers spell it."""
     return type(decision).__name__.lower()

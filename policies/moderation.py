@@ -10,7 +10,7 @@ from guards.hazards import Hazard
 from guards.panel import Panel, PanelVerdict
 from policies.audience import Audience
 from policies.bundle import Policy
-from policies.decision import Decision, Escalate, Refuse, Support, decision_name
+from policies.decision import Ask, Decision, Escalate, Refuse, Support, decision_name
 
 SIDE_BY_SIDE = 8
 """Cases of one request that are judged at once."""
@@ -179,8 +179,8 @@ class Moderator:
 
 
 def blocks(decision: Decision) -> bool:
-    """Whether nothing goes ahead under ``decision``."""
-    return isinstance(decision, Support | Refuse | Escalate)
+    """Whether nothing goes ahead under ``decision`` as it stands."""
+    return isinstance(decision, Ask | Support | Refuse | Escalate)
 
 
 def _met(verdict: PanelVerdict, hazard: Hazard, named: bool) -> bool:

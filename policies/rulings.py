@@ -4,7 +4,17 @@ from typing import assert_never
 
 from guards.stream import Halt, Redact, Release, Ruling
 from policies.bundle import Policy
-from policies.decision import Allow, Blocking, Decision, Escalate, Refuse, Rewrite, Steer, Support
+from policies.decision import (
+    Allow,
+    Ask,
+    Blocking,
+    Decision,
+    Escalate,
+    Refuse,
+    Rewrite,
+    Steer,
+    Support,
+)
 from policies.placeholders import Placeholders
 from policies.texts import REFUSED
 
@@ -29,17 +39,18 @@ def ruling(
 
 
 def blocking_of(policy: Policy, decision: Decision, locale: str) -> Blocking | None:
-    """What stops a reply or a call: both are finished, so they cannot be steered or cut."""
+    """What stops a reply or a call that nobody will be asked about: both are finished, so they
+    cannot be steered or cut."""
     match decision:
         case Allow():
             return None
         case Refuse() | Escalate() | Support():
             return decision
-        case Steer() | Rewrite():
+        case Ask() | Steer() | Rewrite():
             return _refusal(policy, decision, locale)
         case _:
             assert_never(decision)
 
 
-def _refusal(policy: Policy, decision: Steer | Rewrite, locale: str) -> Refuse:
+def _refusal(policy: Policy, decision: Ask | Steer | Rewrite, locale: str) -> Refuse:
     return Refuse(basis=decision.basis, text=policy.text(REFUSED, locale))

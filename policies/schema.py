@@ -9,6 +9,7 @@ from guards.conversation import Subject
 from guards.hazards import Hazard
 from guards.topic.topics import Mode
 from guards.verdict import Failure
+from policies.decision import Approver
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
 """``lower-case-with-hyphens``: clause and case ids."""
@@ -60,6 +61,7 @@ class Kind(StrEnum):
     SUPPORT = "support"
     REWRITE = "rewrite"
     STEER = "steer"
+    ASK = "ask"
 
 
 class Strict(BaseModel):
@@ -119,7 +121,8 @@ class ClauseModel(Strict):
         default=None, ge=0, le=1000, description="Which clause wins; by default the decision's."
     )
     text: Key | None = Field(
-        default=None, description="Text key of what the user reads (refuse, escalate, support)."
+        default=None,
+        description="Text key of what a person reads (refuse, escalate, support, ask).",
     )
     guidance: Key | None = Field(
         default=None, description="Text key of the instructions added for the model (steer)."
@@ -129,6 +132,12 @@ class ClauseModel(Strict):
     )
     restore: bool = Field(
         default=False, description="Whether replies give the user back what was replaced (rewrite)."
+    )
+    approver: Annotated[Approver, Field(strict=False)] = Field(
+        default=Approver.USER, description="Whose word the call waits for (ask)."
+    )
+    seconds: int = Field(
+        default=900, ge=1, le=604_800, description="How long the answer may take (ask)."
     )
     tests: list[Slug] = Field(min_length=1, description="The cases that own this clause.")
 

@@ -9,12 +9,14 @@ from policies.schema import LineModel, ResourcesModel
 REFUSED = "refused"
 UNAVAILABLE = "unavailable"
 ESCALATED = "escalated"
+APPROVAL = "approval"
 SYSTEM_PROMPT = "system_prompt"
 REQUIRED_KEYS = (SYSTEM_PROMPT, REFUSED, UNAVAILABLE, ESCALATED)
 
 TITLE = "{title}"
 RESOURCES = "{resources}"
 LABEL = "{label}"
+TOOL = "{tool}"
 
 LINE_KEYS = {
     "resource_call": "{call}",
@@ -70,8 +72,8 @@ class Texts:
     by_key: Mapping[str, Mapping[str, str]]
     resources: ResourcesModel | None
 
-    def get(self, key: str, locale: str, *, title: str = "") -> str:
-        """The text for ``key`` with ``{title}`` and ``{resources}`` filled in.
+    def get(self, key: str, locale: str, *, title: str = "", tool: str = "") -> str:
+        """The text for ``key`` with ``{title}``, ``{tool}`` and ``{resources}`` filled in.
 
         Raises:
             KeyError: the policy has no text of that key.
@@ -79,7 +81,7 @@ class Texts:
         text = in_locale(self.by_key[key], locale, self.default)
         if RESOURCES in text:
             text = text.replace(RESOURCES, "\n".join(self._help(locale)))
-        return text.replace(TITLE, title)
+        return text.replace(TITLE, title).replace(TOOL, tool)
 
     def _help(self, locale: str) -> Iterator[str]:
         """One line of text for each place to find help, nearest first."""

@@ -175,8 +175,10 @@ class JudgementResult(Shape):
         "image",
     ]
     tool_call_id: str | None = Field(description="Which call, for `tool_call`.")
-    decision: Literal["allow", "rewrite", "steer", "support", "refuse", "escalate"]
-    blocked: bool = Field(description="Support, refuse or escalate, so also: nobody could judge.")
+    decision: Literal["allow", "ask", "rewrite", "steer", "support", "refuse", "escalate"]
+    blocked: bool = Field(
+        description="Ask, support, refuse or escalate, so also: nobody could judge."
+    )
     clause: str | None
     degraded: bool = Field(description="Another guard stood in for one that gave no verdict.")
     reason: str | None = Field(description="Why it is not what the scores alone would say.")

@@ -18,7 +18,7 @@ from assistant.clock import Ids
 from assistant.events import Judged
 from guards.conversation import Subject
 from guards.verdict import Verdict
-from policies.decision import Escalate, Refuse, Rewrite, Steer, Support, decision_name
+from policies.decision import Ask, Escalate, Refuse, Rewrite, Steer, Support, decision_name
 from policies.moderation import Case, Decided, Moderator, blocks
 from policies.placeholders import Placeholders
 
@@ -134,7 +134,7 @@ def _consequence(decided: Decided) -> dict[str, Any]:
     text = guidance = rewritten = None
     redactions: list[dict[str, Any]] = []
     match decided.decision:
-        case Support() | Refuse() | Escalate() as blocking:
+        case Ask() | Support() | Refuse() | Escalate() as blocking:
             text = blocking.text
         case Steer() as steer:
             guidance = steer.guidance

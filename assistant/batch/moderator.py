@@ -18,7 +18,8 @@ from guards.evaluate.workers import Work
 from guards.panel import Panel, PanelVerdict
 from policies.audience import Audience
 from policies.bundle import Policy
-from policies.decision import Blocking, Decision, decision_name
+from policies.decision import Decision, decision_name
+from policies.moderation import blocks
 
 ERROR = "error"
 """The outcome of a line that could not be read; the others are the names of decisions."""
@@ -131,7 +132,7 @@ def _told(decision: Decision, verdict: PanelVerdict) -> dict[str, Any]:
     }
     return {
         "decision": decision_name(decision),
-        "blocked": isinstance(decision, Blocking),
+        "blocked": blocks(decision),
         "clause": basis.clause,
         "reason": basis.reason,
         "degraded": basis.degraded,

@@ -16,6 +16,7 @@ from policies.audience import Audience
 from policies.bundle import Policy
 from policies.decision import Blocking, Decision, decision_name
 from policies.placeholders import Placeholders
+from policies.texts import REFUSED
 
 AT_ONCE = 8
 """Judgements of one conversation side by side."""
@@ -77,7 +78,8 @@ class Terms:
         ]
         decisions = await self.decide_all([exchange for _, exchange in exchanges])
         decided = [(i, decision) for (i, _), decision in zip(exchanges, decisions, strict=True)]
-        return combine(messages, decided, placeholders)
+        refused = self.policy.text(REFUSED, self.locale)
+        return combine(messages, decided, placeholders, refused)
 
 
 def spoken(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
