@@ -25,6 +25,16 @@ class Store(Protocol):
             ToolError: the value has more than a megabyte.
         """
 
+    async def swap(self, key: str, expected: bytes | None, value: bytes, *, ttl: float) -> bool:
+        """Put ``value`` only where the present value is still ``expected`` (``None``: nothing).
+
+        One step for every process: of two that read the same value, one succeeds. Says whether
+        it did; then reading again and trying again is the way to change a value safely.
+
+        Raises:
+            ToolError: the value has more than a megabyte.
+        """
+
     async def delete(self, key: str) -> None:
         """Forget the value, if there is one."""
 

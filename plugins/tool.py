@@ -41,6 +41,7 @@ class Tool:
         hosts: hosts that its calls may reach, among the manifest's; ``None`` is all of them.
         content: arguments that are free text the tool passes on or works on (a mail's body, a
             search query). All others are targets: they say where to, to whom, how much, which.
+        prompt: the argument that an image is made from, judged as an image prompt too.
         command: the argument that takes the words after ``/name`` when a person calls the tool
             themselves; ``None`` when it has no command.
         aliases: further names of its command, ``("search",)`` for ``/search``.
@@ -54,6 +55,7 @@ class Tool:
     reads: Confidentiality = Confidentiality.PUBLIC
     hosts: tuple[str, ...] | None = None
     content: frozenset[str] = frozenset()
+    prompt: str | None = None
     command: str | None = None
     aliases: tuple[str, ...] = ()
     direct: bool = False

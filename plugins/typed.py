@@ -23,6 +23,7 @@ def tool(
     reads: Confidentiality = Confidentiality.PUBLIC,
     hosts: Iterable[str] | None = None,
     content: Iterable[str] = (),
+    prompt: str | None = None,
     command: str | None = None,
     aliases: Iterable[str] = (),
     direct: bool = False,
@@ -35,8 +36,8 @@ def tool(
     pydantic model, or anything JSON-able. The arguments are those of ``Tool``.
 
     Raises:
-        TypeError: the function is not async, lacks an annotation or a docstring, or ``content``
-            or ``command`` name no parameter.
+        TypeError: the function is not async, lacks an annotation or a docstring, or ``content``,
+            ``prompt`` or ``command`` name no parameter.
     """
 
     def decorate(function: Callable[..., Awaitable[Any]]) -> Tool:
@@ -47,6 +48,7 @@ def tool(
             reads=reads,
             hosts=None if hosts is None else tuple(hosts),
             content=frozenset(content),
+            prompt=prompt,
             command=command,
             aliases=tuple(aliases),
             direct=direct,
@@ -75,8 +77,8 @@ def _tool(function: Callable[..., Awaitable[Any]], *, name: str | None, **terms:
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints[parameter.name], default)
-    for term in (*terms["content"], *([terms["command"]] if terms["command"] else [])):
-        if term not in fields:
+    for term in (*terms["content"], terms["prompt"], terms["command"]):
+        if term is not None and term not in fields:
             raise TypeError(f"{named} has no parameter {term!r}")
     model = create_model(named, __config__=ConfigDict(extra="forbid"), **fields)
     spec = ToolSpec(
