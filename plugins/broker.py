@@ -4,21 +4,16 @@ Today it decides the calls of tools that the caller brought and runs itself. Too
 runs pass through the same first two steps.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
 
-import jsonschema
-import orjson
-import referencing
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
 
 from guards.conversation import Exchange, Message, ToolCall
 from guards.exchanges import call_exchange
 from guards.panel import Panel
+from plugins.schemas import InvalidArgumentsError, compiled, parsed
 from plugins.tool import ToolSpec
 from policies.bundle import Audience, Policy
 from policies.decision import Decision
@@ -57,8 +52,8 @@ class Toolbox:
         validators: dict[str, Validator] = {}
         for index, tool in enumerate(tools):
             try:
-                validator = _compiled(orjson.dumps(tool.parameters))
-            except (SchemaError, TypeError) as error:
+                validator = compiled(tool)
+            except (SchemaError, TypeError, ValueError) as error:
                 raise ToolSchemaError(index) from error
             if tool.name in validators:
                 raise ToolSchemaError(index)
@@ -83,42 +78,13 @@ class Broker:
         locale: str,
     ) -> tuple[Exchange, Decision] | InvalidCall:
         """The policy's decision about exactly these arguments."""
-        problem = _problem(call, toolbox)
-        if problem is not None:
-            return InvalidCall(call=call, problem=problem)
+        validator = toolbox.validators.get(call.name)
+        if validator is None:
+            return InvalidCall(call=call, problem="no such tool was offered")
+        try:
+            parsed(call.arguments, validator)
+        except InvalidArgumentsError as error:
+            return InvalidCall(call=call, problem=str(error))
         exchange = call_exchange(call, context)
         verdict = await self._panel.judge(exchange)
         return exchange, self._policy.decide(exchange, verdict, audience, locale)
-
-
-@lru_cache(maxsize=512)
-def _compiled(schema: bytes) -> Validator:
-    """The validator of a JSON schema; cached, as callers send the same tools with each turn."""
-    parsed = orjson.loads(schema)
-    jsonschema.Draft202012Validator.check_schema(parsed)
-    # An empty registry keeps a schema's $ref from fetching anything over the network.
-    return jsonschema.Draft202012Validator(parsed, registry=referencing.Registry())
-
-
-def _problem(call: ToolCall, toolbox: Toolbox) -> str | None:
-    validator = toolbox.validators.get(call.name)
-    if validator is None:
-        return "no such tool was offered"
-    try:
-        arguments: Any = json.loads(call.arguments or "{}", parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return "arguments are not JSON"
-    if not isinstance(arguments, dict):
-        return "arguments are not a JSON object"
-    try:
-        validator.validate(arguments)
-    except ValidationError as error:
-        where = "/".join(str(step) for step in error.absolute_schema_path)
-        return f"arguments do not meet the tool's schema at {where}"
-    except (referencing.exceptions.Unresolvable, RecursionError):
-        return "the tool's schema cannot be resolved"
-    return None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

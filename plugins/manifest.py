@@ -100,6 +100,11 @@ class Manifest:
     @property
     def egress(self) -> Egress:
         """Where its arguments may end up."""
-        if self.hosts == (ANY_PUBLIC_HOST,):
-            return Egress.OPEN
-        return Egress.NAMED if self.hosts else Egress.NONE
+        return egress_of(self.hosts)
+
+
+def egress_of(hosts: tuple[str, ...]) -> Egress:
+    """Where what is sent to ``hosts`` may end up."""
+    if hosts == (ANY_PUBLIC_HOST,):
+        return Egress.OPEN
+    return Egress.NAMED if hosts else Egress.NONE

@@ -96,7 +96,8 @@ class _Untitled(GenerateJsonSchema):
         return ""
 
     def generate(self, schema: Any, mode: Any = "validation") -> dict[str, Any]:
-        return _without_titles(super().generate(schema, mode))
+        untitled: dict[str, Any] = _without_titles(super().generate(schema, mode))
+        return untitled
 
 
 def _without_titles(schema: Any) -> Any:

@@ -1,0 +1,160 @@
+"""Judges what a tool gave back before anybody reads it (I5)."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, assert_never
+
+from guards.conversation import (
+    Exchange,
+    ImagePart,
+    Message,
+    Subject,
+    TextPart,
+)
+from guards.panel import Panel
+from plugins.caller import Caller
+from plugins.journal import Journal
+from plugins.result import Picture, Result
+from policies.bundle import Policy
+from policies.decision import (
+    Allow,
+    Ask,
+    Blocking,
+    Decision,
+    Escalate,
+    Refuse,
+    Rewrite,
+    Steer,
+    Support,
+)
+from policies.placeholders import Placeholders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What of a result may be used. ``guidance`` is the policy's, for the model."""
+
+    message: Message
+    result: Result
+    guidance: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultJudge:
+    """Judges results under one policy."""
+
+    panel: Panel
+    policy: Policy
+
+    async def judge(
+        self,
+        message: Message,
+        result: Result,
+        context: tuple[Message, ...],
+        caller: Caller,
+        journal: Journal,
+        placeholders: Placeholders,
+    ) -> Fit | Blocking:
+        """What may be used of ``result``, whose content is ``message``.
+
+        Content, the words beside it (citations, artifact) and each image are judged side by
+        side. Where the words beside it are not allowed as they are, they are left out; so is
+        every image that is not.
+        """
+        beside = "\n".join(_beside(result))
+        parts = [message, *([_with(message, TextPart(text=beside))] if beside else [])]
+        exchanges = [
+            Exchange(subject=Subject.TOOL_RESULT, message=part, context=context) for part in parts
+        ]
+        exchanges += [
+            Exchange(
+                subject=Subject.IMAGE, message=_with(message, _image(picture)), context=context
+            )
+            for picture in result.images
+        ]
+        if len(exchanges) == 1:
+            decisions = [await self._decided(exchanges[0], caller)]
+        else:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._decided(e, caller)) for e in exchanges]
+            decisions = [task.result() for task in tasks]
+        for exchange, decision in zip(exchanges, decisions, strict=True):
+            journal.decided(exchange, decision)
+        content, *others = decisions
+        if beside and not isinstance(others.pop(0), Allow):
+            result = replace(result, artifact=None, citations=())
+        shown = zip(result.images, others, strict=True)
+        images = tuple(picture for picture, ruled in shown if isinstance(ruled, Allow))
+        return _fit(message, replace(result, images=images), content, placeholders)
+
+    async def _decided(self, exchange: Exchange, caller: Caller) -> Decision:
+        verdict = await self.panel.judge(exchange)
+        return self.policy.decide(exchange, verdict, caller.audience, caller.locale)
+
+
+def _fit(
+    message: Message, result: Result, decision: Decision, placeholders: Placeholders
+) -> Fit | Blocking:
+    match decision:
+        case Allow():
+            return Fit(message=message, result=result)
+        case Steer(guidance=guidance):
+            return Fit(message=message, result=result, guidance=(guidance,))
+        case Rewrite():
+            text = placeholders.rewritten(message.text, decision)
+            # What was cut from the content may stand in a quotation of it as well.
+            kept = tuple(
+                citation if citation.text in text else replace(citation, text="")
+                for citation in result.citations
+            )
+            return Fit(
+                message=_with(message, TextPart(text=text)),
+                result=replace(result, content=text, citations=kept, artifact=None),
+            )
+        case Refuse() | Support() | Escalate():
+            return decision
+        case Ask():
+            return Refuse(basis=decision.basis, text=decision.text)
+        case _:
+            assert_never(decision)
+
+
+def _with(message: Message, part: TextPart | ImagePart) -> Message:
+    return replace(message, parts=(part,))
+
+
+def _image(picture: Picture) -> ImagePart:
+    data = base64.b64encode(picture.data).decode()
+    return ImagePart(url=f"data:{picture.media_type};base64,{data}")
+
+
+def _beside(result: Result) -> Iterator[str]:
+    """The words that users get to see and that do not stand in the content."""
+    for citation in result.citations:
+        for text in (citation.title, citation.url, citation.text):
+            if text and text not in result.content:
+                yield text
+    for picture in result.images:
+        if picture.alt:
+            yield picture.alt
+    for text in _leaves(result.artifact):
+        if text and text not in result.content:
+            yield text
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, names of fields included; without recursion, which is the
+    caller's to bound and a tool's to abuse."""
+    pending = [value]
+    while pending:
+        match pending.pop():
+            case str() as text:
+                yield text
+            case dict() as fields:
+                pending += [*fields.keys(), *fields.values()]
+            case list() | tuple() as items:
+                pending += items
+            case _:
+                pass
