@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+from assistant.approval.asked import Asked
 from guards.conversation import Subject, ToolCall
+from plugins.result import Citation, Picture
 from policies.decision import Blocking, Decision
 
 
@@ -48,6 +51,63 @@ class ToolCallReleased:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted:
+    """A tool of Corral's own runs. ``call`` is the call's id within the turn."""
+
+    call: str
+    tool: str
+    plugin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolProgressed:
+    """What a running tool says that it is doing; judged."""
+
+    call: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished:
+    """A tool call came to its end.
+
+    ``failure`` is ``None`` or one of :class:`plugins.outcome.Failure`; ``artifact`` is JSON-able
+    data for the user's application, judged.
+    """
+
+    call: str
+    tool: str
+    failure: str | None = None
+    artifact: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cited:
+    """A source that the reply may refer to as ``[number]``; numbers count from 1 in a turn."""
+
+    number: int
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageReleased:
+    """An image for the user; judged."""
+
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalNeeded:
+    """The turn waits for a person's word and goes on when it is there.
+
+    ``asked.text`` is the question, ``asked.arguments`` are what would run, word for word. Only
+    ``Finished`` follows.
+    """
+
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """The policy's own text instead of the model's. ``text`` is safe to show."""
 
@@ -79,4 +139,17 @@ class Finished:
     replayed: bool = False
 
 
-Event = Judged | TextReleased | ToolCallReleased | Refused | Retracted | Finished
+Event = (
+    Judged
+    | TextReleased
+    | ToolCallReleased
+    | ToolStarted
+    | ToolProgressed
+    | ToolFinished
+    | Cited
+    | ImageReleased
+    | ApprovalNeeded
+    | Refused
+    | Retracted
+    | Finished
+)
