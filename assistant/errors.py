@@ -5,6 +5,9 @@ CorralError
 │   └── TurnTooLongError        more tokens than the model's window holds
 ├── SessionBusyError            another turn of the session is still running
 ├── MemoryUnavailableError      Redis does not answer
+├── UnknownApprovalError        there is no such question to a person
+├── ApprovalExpiredError        the answer comes too late
+├── ApprovalAnsweredError       another answer was given before
 ├── LogUnavailableError         the decision log cannot be written
 ├── SettingsError               the operator can fix it; names the setting
 ├── GuardStartError             a guard that the settings name cannot be used
@@ -54,6 +57,24 @@ class MemoryUnavailableError(CorralError):
     """Session memory cannot be reached; the turn was not taken."""
 
     code = "memory_unavailable"
+
+
+class UnknownApprovalError(CorralError):
+    """The tenant has no approval of that id, or its turn is finished."""
+
+    code = "not_found"
+
+
+class ApprovalExpiredError(CorralError):
+    """A question to a person was not answered in time; its call can only be asked for again."""
+
+    code = "approval_expired"
+
+
+class ApprovalAnsweredError(CorralError):
+    """A question to a person has another answer already, which stands."""
+
+    code = "approval_answered"
 
 
 class LogUnavailableError(CorralError):

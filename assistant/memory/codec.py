@@ -1,4 +1,4 @@
-"""Messages and answers as bytes: versioned, compact JSON that comes back exactly as it went in.
+"""What is remembered as bytes: versioned, compact JSON that comes back exactly as it went in.
 
 Stored as JSON and not in a binary format so that an operator can read a session with the tools
 of the database. Fields that hold their default are left out.
@@ -55,7 +55,7 @@ def encode_message(message: Message) -> bytes:
         record["calls"] = [[call.id, call.name, call.arguments] for call in message.tool_calls]
     if message.tool_call_id is not None:
         record["call"] = message.tool_call_id
-    return _dumps(record)
+    return dump_record(record)
 
 
 def decode_messages(data: bytes) -> tuple[Message, ...]:
@@ -87,7 +87,7 @@ def encode_answer(answer: Answer) -> bytes:
         record["clause"] = answer.clause
     if answer.calls:
         record["calls"] = [[call.id, call.name, call.arguments] for call in answer.calls]
-    return _dumps(record)
+    return dump_record(record)
 
 
 def decode_answer(data: bytes) -> Answer:
@@ -97,7 +97,7 @@ def decode_answer(data: bytes) -> Answer:
         UnreadableRecordError: the bytes are not an answer of this version.
     """
     try:
-        record = _checked(_parsed(data))
+        record = load_record(data)
         clause = record.get("clause")
         return Answer(
             text=_text(record["text"]),
@@ -114,7 +114,7 @@ def decode_answer(data: bytes) -> Answer:
 def encode_placeholders(placeholders: Sequence[Placeholder]) -> bytes:
     """All placeholders of a session as one JSON object."""
     entries = [[p.template, p.number, p.digest, p.value] for p in placeholders]
-    return _dumps({"v": VERSION, "placeholders": entries})
+    return dump_record({"v": VERSION, "placeholders": entries})
 
 
 def decode_placeholders(data: bytes) -> tuple[Placeholder, ...]:
@@ -124,7 +124,7 @@ def decode_placeholders(data: bytes) -> tuple[Placeholder, ...]:
         UnreadableRecordError: the bytes are not placeholders of this version.
     """
     try:
-        entries = _checked(_parsed(data))["placeholders"]
+        entries = load_record(data)["placeholders"]
         return tuple([_placeholder(*entry) for entry in entries])
     except (KeyError, TypeError, ValueError):
         raise UnreadableRecordError(_DAMAGED) from None
@@ -195,13 +195,23 @@ def _text(value: object) -> str:
     return value
 
 
-def _dumps(record: dict[str, Any]) -> bytes:
+def dump_record(record: dict[str, Any]) -> bytes:
+    """A record, which holds ``"v": VERSION`` and strings of any kind, as bytes."""
     try:
         return orjson.dumps(record)
     except orjson.JSONEncodeError:
         # Lone surrogates have no UTF-8, so JSON cannot hold them exactly. Such a record carries
         # each string as the code points of its surrogate-tolerant UTF-8 bytes instead.
         return orjson.dumps({"v": VERSION, "bytes": True} | _as_byte_points(record))
+
+
+def load_record(data: bytes) -> dict[str, Any]:
+    """The inverse of :func:`dump_record`.
+
+    Raises:
+        UnreadableRecordError: the bytes are not a record of this version.
+    """
+    return _checked(_parsed(data))
 
 
 def _parsed(data: bytes) -> Any:

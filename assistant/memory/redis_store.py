@@ -3,12 +3,8 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
-
-from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from assistant.clock import Ids, random_id
 from assistant.errors import MemoryUnavailableError, SessionBusyError
@@ -23,18 +19,14 @@ from assistant.memory.codec import (
 )
 from assistant.memory.keys import SessionKeys
 from assistant.memory.limits import MemoryLimits
+from assistant.memory.link import FIRST_PAUSE, Argument, Client, Link, milliseconds
 from assistant.memory.protocol import Answered, Commit, Lease, Opened
-from assistant.memory.scripts import Script
 from assistant.turn import SessionKey
 from guards.conversation import Message
 
-Client = Redis | RedisCluster
-
-_FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.05
 _UNDO = 0.25
 _LOST = "the session was taken over by another turn; nothing was written"
-_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
 class RedisSessionStore:
@@ -56,7 +48,7 @@ class RedisSessionStore:
         ids: Ids = random_id,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._client = client
+        self._link = Link(client, deadline=limits.deadline)
         self._limits = limits
         self._ids = ids
         self._jitter = jitter
@@ -67,7 +59,7 @@ class RedisSessionStore:
         token = self._ids("lease_")
         loop = asyncio.get_running_loop()
         end = loop.time() + self._limits.wait
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while True:
             match await self._try_open(names, turn, token):
                 case [b"answered", bytes(stored)]:
@@ -87,9 +79,9 @@ class RedisSessionStore:
     async def renew(self, lease: Lease) -> None:
         """See :class:`SessionStore`."""
         names = SessionKeys.of(lease.key)
-        ttl = _milliseconds(self._limits.lock_ttl)
+        ttl = milliseconds(self._limits.lock_ttl)
         keys = [names.lock, names.meta]
-        if not await self._run(scripts.RENEW, keys, [lease.token, lease.version, ttl]):
+        if not await self._link.run(scripts.RENEW, keys, [lease.token, lease.version, ttl]):
             raise SessionBusyError(_LOST)
 
     async def commit(self, lease: Lease, commit: Commit) -> None:
@@ -101,13 +93,13 @@ class RedisSessionStore:
         """
         names = SessionKeys.of(lease.key)
         limits = self._limits
-        arguments: list[bytes | str | int] = [
+        arguments: list[Argument] = [
             lease.token,
             lease.version,
             encode_answer(commit.answer),
-            _milliseconds(limits.answer_ttl),
-            _milliseconds(limits.session_ttl),
-            _milliseconds(limits.quarantine_ttl),
+            milliseconds(limits.answer_ttl),
+            milliseconds(limits.session_ttl),
+            milliseconds(limits.quarantine_ttl),
             limits.messages,
             encode_placeholders(commit.placeholders) if commit.placeholders else b"",
             len(commit.remembered),
@@ -121,13 +113,14 @@ class RedisSessionStore:
             names.answer(lease.turn),
             names.quarantine,
             names.placeholders,
+            names.question,
         ]
-        if not await self._run(scripts.COMMIT, keys, arguments, persist=True):
+        if not await self._link.run(scripts.COMMIT, keys, arguments, persist=True):
             raise SessionBusyError(_LOST)
 
     async def release(self, lease: Lease) -> None:
         """See :class:`SessionStore`."""
-        await self._run(scripts.RELEASE, [SessionKeys.of(lease.key).lock], [lease.token])
+        await self._link.run(scripts.RELEASE, [SessionKeys.of(lease.key).lock], [lease.token])
 
     async def quarantined(self, key: SessionKey) -> tuple[Message, ...]:
         """What was blocked in a session, oldest first, for an auditor; no turn calls this.
@@ -135,11 +128,8 @@ class RedisSessionStore:
         Raises:
             MemoryUnavailableError: the store does not answer in time.
         """
-        with _translated():
-            async with asyncio.timeout(self._limits.deadline):
-                records: list[Any] = await self._client.lrange(
-                    SessionKeys.of(key).quarantine, 0, -1
-                )
+        name = SessionKeys.of(key).quarantine
+        records = await self._link.call(lambda client: client.lrange(name, 0, -1))
         return decode_messages(b"[" + b",".join(records) + b"]")
 
     async def ping(self) -> None:
@@ -148,20 +138,18 @@ class RedisSessionStore:
         Raises:
             MemoryUnavailableError: it gave none in time.
         """
-        with _translated():
-            async with asyncio.timeout(self._limits.deadline):
-                await self._client.ping()
+        await self._link.call(lambda client: client.ping())
 
     async def _try_open(self, names: SessionKeys, turn: str, token: str) -> Any:
         keys = [names.lock, names.meta, names.history, names.answer(turn), names.placeholders]
-        ttl = _milliseconds(self._limits.lock_ttl)
+        ttl = milliseconds(self._limits.lock_ttl)
         try:
-            return await self._run(scripts.OPEN, keys, [token, ttl, self._limits.messages])
+            return await self._link.run(scripts.OPEN, keys, [token, ttl, self._limits.messages])
         except (MemoryUnavailableError, asyncio.CancelledError):
             # The script may have taken the lock though nobody saw its reply.
             with contextlib.suppress(MemoryUnavailableError, TimeoutError):
                 async with asyncio.timeout(_UNDO):
-                    await self._run(scripts.RELEASE, [names.lock], [token])
+                    await self._link.run(scripts.RELEASE, [names.lock], [token])
             raise
 
     async def _decoded(self, lease: Lease, records: bytes, placeholders: bytes) -> Opened:
@@ -175,52 +163,3 @@ class RedisSessionStore:
             with contextlib.suppress(MemoryUnavailableError):
                 await self.release(lease)
             raise
-
-    async def _run(
-        self,
-        script: Script,
-        keys: Sequence[str],
-        arguments: Sequence[bytes | str | int],
-        *,
-        persist: bool = False,
-    ) -> Any:
-        """Run one script within the deadline.
-
-        A broken connection is retried once at once, since a pooled one may have died unnoticed;
-        with ``persist`` it is retried with growing pauses until the deadline.
-        """
-        with _translated():
-            async with asyncio.timeout(self._limits.deadline):
-                pause = 0.0
-                while True:
-                    try:
-                        return await self._evaluate(script, keys, arguments)
-                    except RedisConnectionError:
-                        if pause and not persist:
-                            raise
-                    if pause:
-                        await asyncio.sleep(pause)
-                    pause = min(pause * 2, 0.2) or _FIRST_PAUSE
-
-    async def _evaluate(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]
-    ) -> Any:
-        try:
-            return await self._client.evalsha(script.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return await self._client.eval(script.source, len(keys), *keys, *arguments)
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn every failure of the client into ours; the client's text may hold addresses."""
-    try:
-        yield
-    except _FAILURES as error:
-        raise MemoryUnavailableError(
-            f"session memory does not answer ({type(error).__name__})"
-        ) from error
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))

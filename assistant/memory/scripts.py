@@ -58,7 +58,7 @@ return redis.call('DEL', KEYS[1])
 """)
 
 COMMIT = Script("""
--- KEYS lock meta history answer quarantine placeholders
+-- KEYS lock meta history answer quarantine placeholders question
 -- ARGV token, version, answer, answer ttl (ms), session ttl (ms), quarantine ttl (ms), messages,
 --      placeholders or nothing, number of remembered, remembered..., quarantined...
 local mark = ARGV[1] .. ' '
@@ -80,6 +80,7 @@ if last < #ARGV then
   redis.call('LTRIM', KEYS[5], -tonumber(ARGV[7]), -1)
   redis.call('PEXPIRE', KEYS[5], ARGV[6])
 end
+redis.call('DEL', KEYS[7])
 redis.call('SET', KEYS[4], mark .. ARGV[3], 'PX', ARGV[4])
 redis.set_repl(redis.REPL_NONE)
 redis.call('DEL', KEYS[1])

@@ -33,6 +33,8 @@ class _Session:
     quarantine: list[Message] = field(default_factory=list)
     quarantine_until: float = _FOREVER
     answers: dict[str, _StoredAnswer] = field(default_factory=dict)
+    question: str | None = None
+    suspended_by: str | None = None
     holder: str | None = None
     held_until: float = 0.0
     freed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -109,6 +111,7 @@ class InMemorySessionStore:
         limits = self._limits
         session.history = [*session.history, *commit.remembered][-limits.messages :]
         session.placeholders = commit.placeholders or session.placeholders
+        session.question = None
         session.version += 1
         session.until = now + limits.session_ttl
         if commit.quarantined:
@@ -124,6 +127,29 @@ class InMemorySessionStore:
         session, _ = self._session(lease.key)
         if session.holder == lease.token:
             session.free()
+
+    def suspend(self, lease: Lease, question: str) -> None:
+        """End the turn of ``lease`` with an open question; for :class:`InMemoryApprovals`.
+
+        Raises:
+            SessionBusyError: the lease was lost.
+        """
+        session = self._session(lease.key)[0]
+        if session.question == question and session.suspended_by == lease.token:
+            return
+        if lease.turn in session.answers:
+            raise SessionBusyError(_LOST)
+        self._held(lease)
+        session.question, session.suspended_by = question, lease.token
+        session.free()
+
+    def question(self, key: SessionKey) -> str | None:
+        """Id of the approval that the session's last turn ended with a question about."""
+        return self._session(key)[0].question
+
+    def settle(self, key: SessionKey) -> None:
+        """Forget the open question."""
+        self._session(key)[0].question = None
 
     async def quarantined(self, key: SessionKey) -> tuple[Message, ...]:
         """What was blocked in a session, oldest first; no turn reads it."""
