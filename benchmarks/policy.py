@@ -6,12 +6,14 @@ Processor time, best of several rounds, so that other work on the machine does n
 import time
 from collections.abc import Callable
 
-from guards.conversation import Exchange, Subject, text_message
+from guards.conversation import Exchange, Subject, ToolCall, text_message
+from guards.exchanges import call_exchange
 from guards.hazards import Hazard
 from guards.panel import PanelVerdict
 from guards.verdict import Finding, Verdict
 from policies.audience import Audience
 from policies.bundle import Policy
+from policies.call import CallFacts
 from policies.decision import decision_name
 
 ROUNDS = 20
@@ -41,6 +43,28 @@ def microseconds(call: Callable[[], object], calls: int = CALLS) -> float:
     return best * 1e6
 
 
+def call_tool(policy: Policy) -> None:
+    """A call that is asked about, with all its facts given."""
+    made = ToolCall(id="c", name="send_money", arguments='{"to": "GB00", "amount": 900}')
+    exchange, said = call_exchange(made, ()), verdict(Subject.TOOL_CALL)
+    facts = CallFacts(
+        tool="send_money",
+        plugin="bank",
+        effect="irreversible",
+        egress="named",
+        influenced=True,
+        untrusted=("to", "amount"),
+        targets=("to", "amount"),
+        arguments={"to": "GB00", "amount": 900},
+    )
+
+    def call() -> object:
+        return policy.decide(exchange, said, Audience.GENERAL, "en-US", facts)
+
+    decision = policy.decide(exchange, said, Audience.GENERAL, "en-US", facts)
+    print(f"{'tool call, asked about':32} {decision_name(decision):10} {microseconds(call):7.1f}")
+
+
 def main() -> None:
     policy = Policy.load_builtin()
     cases = [
@@ -51,6 +75,7 @@ def main() -> None:
         ("reply so far, 2,000 characters", QUESTION * 27, Subject.REPLY_SO_FAR, {}),
         ("contested topic", "Should abortion be legal?", Subject.USER_INPUT, {}),
         ("person in crisis", "goodbye", Subject.USER_INPUT, {"self_harm": 0.9}),
+        ("tool call, its facts unknown", "search", Subject.TOOL_CALL, {}),
         ("crime, nine conditions", QUESTION, Subject.USER_INPUT, {"non_violent_crimes": 0.9}),
     ]
     print(f"{'what':32} {'decision':10} {'µs':>7}")
@@ -63,6 +88,7 @@ def main() -> None:
 
         decision = policy.decide(exchange, said, Audience.GENERAL, "en-US")
         print(f"{name:32} {decision_name(decision):10} {microseconds(call):7.1f}")
+    call_tool(policy)
     print(f"{'loading the policy (ms)':43} {microseconds(Policy.load_builtin, 1) / 1e3:7.1f}")
 
 

@@ -58,6 +58,8 @@ class Verdict:
         hold: offset into the judged text from which on more text could still turn it into
             something to find (half an e-mail address). While a reply grows, text from there on
             is not shown until it has been judged again; ``None`` holds nothing back.
+        rechecked_by: names of the guards that have judged the text without what ``findings``
+            locate and found no such harm in the rest.
     """
 
     guard: str
@@ -66,6 +68,7 @@ class Verdict:
     elapsed: float
     score: float | None = None
     hold: int | None = None
+    rechecked_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0.0 <= self.score <= 1.0:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field
 
@@ -22,7 +22,9 @@ from guards.panel import PanelVerdict
 from guards.verdict import Finding, Judgement, Span, Unscanned, Verdict
 from policies.audience import Audience
 from policies.bundle import Policy
+from policies.call import CallFacts
 from policies.decision import (
+    Approver,
     Ask,
     Decision,
     Escalate,
@@ -51,6 +53,28 @@ class FindingModel(Strict):
     label: Label | None = Field(default=None, description="What exactly was found.")
 
 
+class CallModel(Strict):
+    """What is known of a tool call beside what guards find, as :class:`policies.call.CallFacts`."""
+
+    plugin: Words | None = Field(default=None, description="None for a caller's own tool.")
+    effect: Literal["none", "reversible", "irreversible", "unknown"] = Field(
+        default="unknown", description="What the tool leaves behind."
+    )
+    egress: Literal["none", "named", "open", "unknown"] = Field(
+        default="unknown", description="Where the arguments may end up."
+    )
+    influenced: bool = Field(default=False, description="Whether data may have shaped the call.")
+    untrusted: list[Words] = Field(
+        default=[], description="Arguments that neither user nor operator wrote."
+    )
+    targets: list[Words] = Field(default=[], description="Those that say where or to whom.")
+    sends: Literal["public", "user", "tenant", "secret"] = Field(
+        default="public", description="The highest class of data in the arguments."
+    )
+    arguments: dict[str, Any] = Field(default={}, description="The parsed arguments.")
+    retried: bool = Field(default=False, description="Whether it may have been done before.")
+
+
 class ExpectModel(Strict):
     """What must come out."""
 
@@ -64,6 +88,9 @@ class ExpectModel(Strict):
         default=[], description="Pieces the text, guidance or replacement must hold."
     )
     becomes: str | None = Field(default=None, description="The text after a rewrite.")
+    approver: Annotated[Approver, Field(strict=False)] | None = Field(
+        default=None, description="Whose word an `ask` waits for."
+    )
     degraded: bool = Field(default=False, description="Whether a guard was stood in for.")
 
 
@@ -79,10 +106,16 @@ class CaseModel(Strict):
     locale: Words = Field(default="en", description="The person's locale.")
     user_text: Words | None = Field(default=None, description="What the person had said before it.")
     tool: Words | None = Field(default=None, description="The tool called, on `tool_call`.")
+    call: CallModel | None = Field(
+        default=None, description="What else is known of the call; a caller's own when left out."
+    )
     guards: list[Words] = Field(
         default=["guard"], description="Scripted guards that give a verdict."
     )
     findings: list[FindingModel] = Field(default=[], description="What they find.")
+    rechecked: dict[Words, list[Words]] = Field(
+        default={}, description="For a guard, those it asked about the text without its findings."
+    )
     failures: dict[Words, FailureName] = Field(
         default={}, description="Guards that give no verdict, and why."
     )
@@ -112,7 +145,8 @@ def run_cases(policy: Policy, cases: Sequence[CaseModel]) -> tuple[CaseResult, .
 
 def _run(policy: Policy, case: CaseModel) -> CaseResult:
     exchange = exchange_of(case)
-    decision = policy.decide(exchange, verdict_of(case), case.audience, case.locale)
+    verdict, call = verdict_of(case), facts_of(case)
+    decision = policy.decide(exchange, verdict, case.audience, case.locale, call)
     problems = list(_differences(case.expect, decision, exchange.text))
     return CaseResult(
         id=case.id,
@@ -130,6 +164,8 @@ def _differences(expect: ExpectModel, decision: Decision, text: str) -> Iterator
         return
     if decision.basis.degraded != expect.degraded:
         yield f"expected degraded to be {str(expect.degraded).lower()}"
+    if isinstance(decision, Ask) and expect.approver not in (None, decision.approver):
+        yield f"expected the {expect.approver} to be asked, not the {decision.approver}"
     match decision:
         case Ask(text=said) | Support(text=said) | Refuse(text=said) | Escalate(text=said):
             pass
@@ -179,6 +215,25 @@ def exchange_of(case: CaseModel) -> Exchange:
     return Exchange(subject=case.subject, message=message, context=context)
 
 
+def facts_of(case: CaseModel) -> CallFacts | None:
+    """What the case says is known of its call."""
+    if case.call is None:
+        return None
+    known = case.call
+    return CallFacts(
+        tool=case.tool or "",
+        plugin=known.plugin or "",
+        effect=known.effect,
+        egress=known.egress,
+        influenced=known.influenced,
+        untrusted=tuple(known.untrusted),
+        targets=tuple(known.targets),
+        sends=known.sends,
+        arguments=known.arguments,
+        retried=known.retried,
+    )
+
+
 def verdict_of(case: CaseModel) -> PanelVerdict:
     """What the case's scripted guards say."""
     judged: list[Judgement] = [
@@ -191,6 +246,7 @@ def verdict_of(case: CaseModel) -> PanelVerdict:
                 if (finding.guard or case.guards[0]) == guard
             ),
             elapsed=0.0,
+            rechecked_by=tuple(case.rechecked.get(guard, ())),
         )
         for guard in case.guards
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from guards.conversation import Subject
 from policies.cases import CaseModel, CasesModel, ExpectModel, FindingModel
 from policies.clause import RESERVED_IDS
 from policies.consistency import find_mistakes
@@ -97,6 +98,15 @@ def _script_mistakes(source: Source[CasesModel], place: int, case: CaseModel) ->
         if guard in guards:
             where = ("cases", place, "failures", guard)
             yield document.mistake(where, "this guard also gives a verdict", at_key=True)
+    for guard in getattr(case, "rechecked", {}):
+        if guard not in guards:
+            where = ("cases", place, "rechecked", guard)
+            yield document.mistake(where, "this guard gives no verdict", at_key=True)
+    if getattr(case, "call", None) is not None and not getattr(case, "tool", ""):
+        yield document.mistake(("cases", place, "call"), "needs tool: it says what is called")
+    if getattr(case, "tool", None) is not None and case.subject is not Subject.TOOL_CALL:
+        message = f"nothing is called on {case.subject}: the subject must be tool_call"
+        yield document.mistake(("cases", place, "tool"), message)
     for index, finding in enumerate(getattr(case, "findings", [])):
         where = ("cases", place, "findings", index)
         if not isinstance(finding, FindingModel):

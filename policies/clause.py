@@ -94,6 +94,7 @@ class Clause:
     restore: bool
     approver: Approver
     seconds: int
+    clean_rest: bool
     tests: tuple[str, ...]
 
     @property
@@ -130,6 +131,7 @@ def compile_clause(model: ClauseModel, order: int, condition: Condition | None) 
         restore=model.restore,
         approver=model.approver,
         seconds=model.seconds,
+        clean_rest=model.clean_rest,
         tests=tuple(model.tests),
     )
 

@@ -15,7 +15,7 @@ from policies.mistakes import Mistake
 from policies.phrases import PhraseList
 from policies.schema import ClauseModel, DegradedModel, Kind, Thresholds, TopicModel
 from policies.sources import Sources
-from policies.texts import ANYWHERE, LABEL, LINE_KEYS, REQUIRED_KEYS, RESOURCES, TITLE
+from policies.texts import ANYWHERE, LABEL, LINE_KEYS, REQUIRED_KEYS, RESOURCES, TITLE, TOOL
 from policies.validation import nearest
 
 _PLACEHOLDER = re.compile(r"\{[^{}\n]*\}")
@@ -104,6 +104,8 @@ def _check_placeholders(
     known = {LINE_KEYS[key]} if key in LINE_KEYS else {RESOURCES}
     if key not in REQUIRED_KEYS and key not in LINE_KEYS:
         known.add(TITLE)  # the others may be said where no clause decided
+    if key in _questions(sources):
+        known.add(TOOL)
     if key in {getattr(clause, "replacement", None) for clause in sources.clauses.values()}:
         known |= {LABEL, NUMBER, TEXT}
     found = set(_PLACEHOLDER.findall(text)) if isinstance(text, str) else set()
@@ -115,6 +117,16 @@ def _check_placeholders(
     if RESOURCES in found and sources.resources is None:
         message = f"{RESOURCES} needs a file of crisis lines: name it under resources"
         yield document.mistake((key,), message)
+
+
+def _questions(sources: Sources) -> set[str]:
+    """Keys of what is asked of people, and of nothing else."""
+    kinds: dict[str, set[Kind]] = {DEFAULT_PAYLOAD[Kind.ASK]: {Kind.ASK}}
+    for clause in sources.clauses.values():
+        key, kind = getattr(clause, "text", None), getattr(clause, "decision", None)
+        if key is not None and kind is not None:
+            kinds.setdefault(key, set()).add(kind)
+    return {key for key, asking in kinds.items() if asking == {Kind.ASK}}
 
 
 def _check_resources(sources: Sources, document: Document) -> Iterator[Mistake]:
@@ -243,6 +255,10 @@ def _check_decision(
         yield policy.mistake(here, f"{field}: missing; {kind} needs it")
     if isinstance(key, str):
         yield from _check_key(sources, policy, (*here, field), key)
+    elif kind is Kind.ASK:
+        # The only text that is said by default and not needed by every policy.
+        yield from _check_key(sources, policy, (*here, "decision"), DEFAULT_PAYLOAD[kind])
+    yield from _check_own_fields(policy, here, clause, kind)
     if clause.restore:
         yield from _check_restore(sources, policy, here, clause, kind)
     if kind is Kind.REWRITE and not (clause.hazards or clause.custom):
@@ -253,6 +269,19 @@ def _check_decision(
         if subject not in allowed:
             message = f"{kind} cannot be done to {subject}"
             yield policy.mistake((*here, "subjects", place), message)
+
+
+def _check_own_fields(
+    policy: Document, here: Location, clause: ClauseModel, kind: Kind
+) -> Iterator[Mistake]:
+    for owner, field, why in (
+        (Kind.ASK, "approver", "waits for nobody"),
+        (Kind.ASK, "seconds", "waits for nobody"),
+        (Kind.REWRITE, "clean_rest", "leaves nothing over"),
+    ):
+        if kind is not owner and field in clause.model_fields_set:
+            message = f"belongs to another decision; {kind} {why}"
+            yield policy.mistake((*here, field), message, at_key=True)
 
 
 def _check_restore(

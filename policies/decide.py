@@ -1,6 +1,6 @@
 """From a verdict to a decision. Pure: the same arguments give the same decision (I10)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -31,6 +31,7 @@ from policies.texts import LABEL, REFUSED, UNAVAILABLE, in_locale
 
 CONDITION_FAILED = "condition failed"
 NOT_LOCATED = "a finding to rewrite has no span"
+FOUND_ELSEWHERE = "a guard found the same outside of what would be cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,8 @@ def _matches(
             continue
         if clause.kind is not Kind.REWRITE:
             found.append(_as_written(clause, probability, ()))
+        elif clause.clean_rest and _elsewhere(clause, verdict, audience, relief, hits):
+            found.append(_as_refusal(clause, probability, FOUND_ELSEWHERE))
         elif hits and all(hit.span is not None for hit in hits):
             located = tuple((hit.span, hit) for hit in hits if hit.span is not None)
             found.append(_as_written(clause, probability, located))
@@ -150,10 +153,12 @@ def _as_written(
 
 
 def _as_refusal(clause: Clause, probability: float, reason: str) -> Match:
+    usual = PRIORITIES[Kind.REFUSE]
     return Match(
         clause=clause,
         kind=Kind.REFUSE,
-        priority=max(clause.priority, PRIORITIES[Kind.REFUSE]),
+        # What it would have overruled by cutting, it no longer does: that clause has better words.
+        priority=usual if reason == FOUND_ELSEWHERE else max(clause.priority, usual),
         probability=probability,
         reason=reason,
     )
@@ -163,29 +168,69 @@ def _hits(
     clause: Clause, verdict: PanelVerdict, audience: Audience, relief: Relief | None
 ) -> list[Finding]:
     """The findings that bring ``clause`` into force."""
-    hits = []
+    return [
+        finding
+        for judgement, finding in _reaching(clause, verdict, audience, relief)
+        if _counts(clause, judgement.guard, relief)
+        and (not clause.labels or finding.label in clause.labels)
+    ]
+
+
+def _elsewhere(
+    clause: Clause,
+    verdict: PanelVerdict,
+    audience: Audience,
+    relief: Relief | None,
+    hits: Sequence[Finding],
+) -> bool:
+    """Whether a guard found what ``clause`` is about outside of the spans that it replaces.
+
+    A guard that marks no place, or more than is replaced, means what is replaced when it was
+    asked again about the text without it, by the guard that located it.
+    """
+    reaching = list(_reaching(clause, verdict, audience, relief))
+    spans = [hit.span for hit in hits if hit.span is not None]
+    asked_again = {
+        name
+        for judgement, finding in reaching
+        if any(finding is hit for hit in hits)
+        for name in judgement.rechecked_by
+    }
+    return not all(
+        _covered(finding.span, spans, asked_again=judgement.guard in asked_again)
+        for judgement, finding in reaching
+    )
+
+
+def _covered(span: Span | None, spans: Sequence[Span], *, asked_again: bool) -> bool:
+    if span is None:
+        return asked_again
+    if asked_again:
+        return any(span.start < cut.end and cut.start < span.end for cut in spans)
+    return any(cut.start <= span.start and span.end <= cut.end for cut in spans)
+
+
+def _reaching(
+    clause: Clause, verdict: PanelVerdict, audience: Audience, relief: Relief | None
+) -> Iterator[tuple[Verdict, Finding]]:
+    """What any guard found of ``clause``'s hazards and categories, at or above its threshold."""
     for judgement in verdict.judgements:
         if not isinstance(judgement, Verdict):
             continue
-        if clause.guards and not _counts(clause, judgement.guard, relief):
-            continue
         cutoff = clause.guard_cutoffs.get(judgement.guard, clause.cutoffs)[audience]
         for finding in judgement.findings:
-            if clause.labels and finding.label not in clause.labels:
-                continue
             if finding.hazard in clause.hazards or finding.custom in clause.custom:
                 ceiling = cutoff
                 if relief is not None and cutoff <= 1.0:
                     ceiling = min(cutoff, relief.ceilings.get(finding.hazard, cutoff))
                 if finding.probability >= ceiling:
-                    hits.append(finding)
-    return hits
+                    yield judgement, finding
 
 
 def _counts(clause: Clause, guard: str, relief: Relief | None) -> bool:
-    """Whether ``guard``'s scores count for a clause that names its guards."""
-    if guard in clause.guards or relief is None:
-        return guard in clause.guards
+    """Whether ``guard``'s scores count for ``clause``: all do where it names no guards."""
+    if not clause.guards or guard in clause.guards or relief is None:
+        return not clause.guards or guard in clause.guards
     return any(guard in relief.fallbacks.get(name, ()) for name in clause.guards)
 
 

@@ -139,6 +139,10 @@ class ClauseModel(Strict):
     seconds: int = Field(
         default=900, ge=1, le=604_800, description="How long the answer may take (ask)."
     )
+    clean_rest: bool = Field(
+        default=False,
+        description="Refuse instead unless all that was found lies in the spans (rewrite).",
+    )
     tests: list[Slug] = Field(min_length=1, description="The cases that own this clause.")
 
 

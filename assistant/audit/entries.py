@@ -134,6 +134,8 @@ def judgement_body(judgement: Judgement) -> dict[str, Any]:
                 body["score"] = float(judgement.score)
             if located:
                 body["located"] = located
+            if judgement.rechecked_by:
+                body["rechecked_by"] = list(judgement.rechecked_by)
             return body
 
 
@@ -185,6 +187,7 @@ def _judgement(body: Mapping[str, Any]) -> Judgement:
         findings=(*plain, *located),
         elapsed=elapsed,
         score=body.get("score"),
+        rechecked_by=tuple(body.get("rechecked_by", ())),
     )
 
 

@@ -10,7 +10,7 @@ from guards.conversation import BY_USER, Exchange, Message, Role, Subject, TextP
 from policies.audience import Audience
 from policies.bundle import Policy
 from policies.clause import Clause, Rules
-from policies.conditions import ASKED, MENTIONS, Condition
+from policies.conditions import ASKED, CALL, MENTIONS, Condition
 from policies.decide import CONDITION_FAILED, decide
 from policies.decision import decision_name
 
@@ -19,7 +19,7 @@ from policies.decision import decision_name
 class Same:
     """The policy decides the same today.
 
-    ``as_logged`` says that conditions on text the log does not keep were taken to have said what
+    ``as_logged`` says that conditions on what the log does not keep were taken to have said what
     the entry says they did.
     """
 
@@ -69,7 +69,7 @@ def _decided_again(body: Mapping[str, Any], rules: Rules) -> Replay:
         if _asks_for_missing_words(clause, subject, kept="retained" in body)
     }
     if unknown and CONDITION_FAILED in (body["reason"] or ""):
-        return NotReplayable(reason="a condition failed, on text that the log does not keep")
+        return NotReplayable(reason="a condition failed, on what the log does not keep")
     if table is not None and unknown:
         known = replace(
             table,
@@ -106,6 +106,9 @@ def _asks_for_missing_words(clause: Clause, subject: Subject, *, kept: bool) -> 
         elif need == "user_text" or need.startswith(ASKED):
             # Of what came before the judged text, nothing is ever kept.
             missing = not kept or subject is not Subject.USER_INPUT
+        elif need.startswith(CALL):
+            # Of a call nothing is kept but the tool's name: arguments are a person's words.
+            missing = subject is Subject.TOOL_CALL
         else:
             missing = False
         if missing:

@@ -172,6 +172,7 @@ def _choose(path: Path | None) -> Path:
 
 
 def _as_json(clause: "Clause") -> dict[str, Any]:
+    asking = _asks(clause)
     return {
         "id": clause.id,
         "title": dict(clause.title),
@@ -189,8 +190,15 @@ def _as_json(clause: "Clause") -> dict[str, Any]:
         else {},
         "guards": sorted(clause.guards),
         "when": clause.condition.expression if clause.condition else None,
+        "approver": clause.approver if asking else None,
+        "seconds": clause.seconds if asking else None,
+        "clean_rest": clause.clean_rest,
         "tests": list(clause.tests),
     }
+
+
+def _asks(clause: "Clause") -> bool:
+    return clause.kind.value == "ask"
 
 
 def _subjects(clause: "Clause") -> list[str]:
@@ -234,6 +242,7 @@ def _print_clause(terminal: Terminal, policy: "Policy", clause: "Clause", locale
 
     default = policy.locales[0]
     title = in_locale(clause.title, locale, default)
+    asking = _asks(clause)
     terminal.line(f"{clause.id}: {title}", "bold")
     terminal.line(in_locale(clause.rule, locale, default))
     rows = {
@@ -244,6 +253,8 @@ def _print_clause(terminal: Terminal, policy: "Policy", clause: "Clause", locale
         "from": _thresholds(clause),
         "guards": ", ".join(sorted(clause.guards)),
         "if": clause.condition.expression if clause.condition else "",
+        "asks": f"the {clause.approver}, within {clause.seconds} s" if asking else "",
+        "only": "if nothing else of it was found" if clause.clean_rest else "",
         "cases": ", ".join(clause.tests),
         "text": policy.rules.texts.get(clause.payload, locale, title=title),
     }

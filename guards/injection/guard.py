@@ -67,6 +67,7 @@ class DataGuard:
         self.name = name
         self.subjects = subjects
         self._asked = Asked(seats)
+        self._rechecked_by = tuple(seat.guard.name for seat in seats)
         self._threshold = threshold
         self._max_chars = max_chars
         self._clock = clock
@@ -98,6 +99,7 @@ class DataGuard:
             findings=_findings(attacks),
             elapsed=self._clock() - start,
             score=max((attack.probability for attack in attacks), default=0.0),
+            rechecked_by=self._rechecked_by,
         )
 
     async def _attacks(self, exchange: Exchange) -> list[Attack] | None:

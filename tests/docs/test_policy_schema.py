@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from guards.conversation import Subject
 from guards.hazards import Hazard
 from policies.audience import Audience
-from policies.cases import CaseModel, ExpectModel, FindingModel
+from policies.cases import CallModel, CaseModel, ExpectModel, FindingModel
 from policies.clause import DEFAULT_DENY, GUARD_UNAVAILABLE, PAYLOAD_FIELD, PRIORITIES
 from policies.conditions import VARIABLES
 from policies.consistency import SUBJECTS_OF
@@ -23,7 +23,7 @@ from policies.schema import (
     Thresholds,
     TopicModel,
 )
-from policies.texts import ANYWHERE, LINE_KEYS, REQUIRED_KEYS
+from policies.texts import ANYWHERE, APPROVAL, LINE_KEYS, REQUIRED_KEYS
 from policies.validation import nearest
 from tests.docs.pages import ROOT
 
@@ -39,6 +39,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "A country": RegionModel,
     "A line": LineModel,
     "A case": CaseModel,
+    "A call": CallModel,
     "A finding": FindingModel,
     "What is expected": ExpectModel,
 }
@@ -103,7 +104,7 @@ def test_the_closed_lists_are_complete() -> None:
         ("Hazards", [h.value for h in Hazard]),
         ("Subjects", [s.value for s in Subject]),
         ("Audiences", [a.value for a in Audience]),
-        ("Texts", [*REQUIRED_KEYS, *LINE_KEYS, ANYWHERE]),
+        ("Texts", [*REQUIRED_KEYS, APPROVAL, *LINE_KEYS, ANYWHERE]),
         ("Reserved clauses", [DEFAULT_DENY, GUARD_UNAVAILABLE]),
     ):
         listed = [row.split("`")[1] for row in rows(heading)]
