@@ -119,17 +119,18 @@ class RedisLedger:
         self, client: Client, name: str, arguments: tuple[str, str, int]
     ) -> list[Any]:
         # One connection carries both commands: WAITAOF only speaks of the writes of its own.
+        note = ("EVALSHA", _BEGIN.sha, 1, name, *arguments)
         wait = ("WAITAOF", 1, 0, self._patience)
         if isinstance(client, RedisCluster):
             await client.initialize()
             node = client.get_node_from_key(name)
             pipes = client.pipeline()
-            pipes.evalsha(_BEGIN.sha, 1, name, *arguments)
-            pipes.execute_command(*wait, target_nodes=node)
+            for command in (note, wait):
+                pipes.execute_command(*command, target_nodes=node)
             return await pipes.execute(raise_on_error=False, allow_redirections=False)
         pipe = client.pipeline(transaction=False)
-        pipe.evalsha(_BEGIN.sha, 1, name, *arguments)
-        pipe.execute_command(*wait)
+        for command in (note, wait):
+            pipe.execute_command(*command)
         return await pipe.execute(raise_on_error=False)
 
 

