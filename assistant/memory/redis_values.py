@@ -6,7 +6,7 @@ from assistant.memory.keys import digest
 from assistant.memory.link import Client, Link, milliseconds
 from plugins.errors import ToolError
 
-LARGEST = 1_000_000
+LARGEST = 1024 * 1024
 """Bytes of a value."""
 
 

@@ -93,9 +93,10 @@ async def test_a_crash_between_answer_and_index_leaves_nothing_to_see(
 ) -> None:
     await approvals.ask(question(key), TURN, None)
     index = ApprovalIndex.of(key.tenant).waiting
-    entries = await client.zrange(index, 0, -1, withscores=True)
+    entries = await client.dump(index)
+    assert entries is not None
     await approvals.answer(key.tenant, "apr_1", True, "user")
-    await client.zadd(index, dict(entries))
+    await client.restore(index, 0, entries)
     assert await approvals.waiting(key.tenant) == ()
     assert await client.zcard(index) == 0
 
