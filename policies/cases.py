@@ -164,8 +164,9 @@ def _differences(expect: ExpectModel, decision: Decision, text: str) -> Iterator
         return
     if decision.basis.degraded != expect.degraded:
         yield f"expected degraded to be {str(expect.degraded).lower()}"
-    if isinstance(decision, Ask) and expect.approver not in (None, decision.approver):
-        yield f"expected the {expect.approver} to be asked, not the {decision.approver}"
+    asked = decision.approver if isinstance(decision, Ask) else None
+    if expect.approver not in (None, asked):
+        yield f"expected the {expect.approver} to be asked, not {asked or 'nobody'}"
     match decision:
         case Ask(text=said) | Support(text=said) | Refuse(text=said) | Escalate(text=said):
             pass

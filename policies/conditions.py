@@ -224,6 +224,10 @@ def _problems(report: str) -> list[Problem]:
     return found or [_at_start(report)]
 
 
+_UNKNOWN = CallFacts(tool="")
+"""What is known of a call that nobody has told anything about; its name is in the exchange."""
+
+
 def called_tool(exchange: Exchange) -> str:
     """Name of the tool that the judged message calls; empty when it calls none."""
     calls = exchange.message.tool_calls
@@ -275,10 +279,10 @@ class Facts:
                 return self._simple[name]
 
     def _of_call(self, name: str) -> Any:
-        call = self._call or CallFacts(tool=called_tool(self._exchange))
+        call = self._call
         if name == ARGUMENTS:
-            return dict(call.arguments) if self._call is not None else self._written_arguments()
-        value = getattr(call, name.removeprefix(CALL))
+            return self._written_arguments() if call is None else dict(call.arguments)
+        value = getattr(_UNKNOWN if call is None else call, name.removeprefix(CALL))
         return list(value) if isinstance(value, tuple) else value
 
     def _written_arguments(self) -> dict[str, Any]:

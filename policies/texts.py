@@ -72,8 +72,10 @@ class Texts:
     by_key: Mapping[str, Mapping[str, str]]
     resources: ResourcesModel | None
 
-    def get(self, key: str, locale: str, *, title: str = "", tool: str = "") -> str:
+    def get(self, key: str, locale: str, *, title: str = "", tool: str = TOOL) -> str:
         """The text for ``key`` with ``{title}``, ``{tool}`` and ``{resources}`` filled in.
+
+        Without a ``tool`` its place stays marked.
 
         Raises:
             KeyError: the policy has no text of that key.

@@ -4,15 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guards.conversation import Subject
+from guards.conversation import Subject, ToolCall
+from guards.exchanges import call_exchange
 from guards.hazards import Hazard
 from guards.verdict import Failure, Finding, Span
 from policies.audience import Audience
 from policies.bundle import Policy, builtin_path
+from policies.call import CallFacts
 from policies.cases import CaseModel, run_cases
 from policies.check import check, load_cases
 from policies.clause import GUARD_UNAVAILABLE
-from policies.decision import Allow, Escalate, Refuse, Rewrite, Steer, Support
+from policies.decision import Allow, Ask, Escalate, Refuse, Rewrite, Steer, Support
 from tests.policies.bundles import decide, found, verdict
 
 PATH = builtin_path("acceptable_use")
@@ -183,3 +185,45 @@ def test_an_incomplete_verdict_never_lets_anything_through(
     if not somebody_judged:
         # Only a bare condition may put it in better words than "try again".
         assert decision.basis.clause in (GUARD_UNAVAILABLE, "claims-human")
+
+
+calls = st.builds(
+    CallFacts,
+    tool=st.just("act"),
+    plugin=st.sampled_from(["", "some"]),
+    effect=st.sampled_from(["none", "reversible", "irreversible", "unknown"]),
+    egress=st.sampled_from(["none", "named", "open", "unknown"]),
+    influenced=st.booleans(),
+    untrusted=st.just(("to",)),
+    targets=st.sampled_from([(), ("to",)]),
+    sends=st.sampled_from(["public", "user", "tenant", "secret"]),
+    retried=st.booleans(),
+)
+
+
+@given(calls)
+def test_i4_what_tools_do_is_ruled_on_by_what_is_known_of_the_call(call: CallFacts) -> None:
+    exchange = call_exchange(ToolCall(id="c", name="act", arguments="{}"), ())
+    said = verdict(subject=Subject.TOOL_CALL)
+    decision = POLICY.decide(exchange, said, Audience.GENERAL, "en", call)
+    assert type(decision) is _due(call)
+
+
+def _due(call: CallFacts) -> type:
+    if call.sends == "secret" and call.egress in ("named", "open"):
+        return Refuse
+    if call.influenced:
+        if call.sends == "tenant" and call.egress in ("named", "open"):
+            return Refuse
+        if call.sends == "user" and call.egress == "open" and call.targets:
+            return Refuse
+        if call.effect == "irreversible" or (call.effect == "reversible" and call.targets):
+            return Ask
+    return Ask if call.retried and call.effect != "none" else Allow
+
+
+@pytest.mark.parametrize("arguments", ["{}", "nonsense", "[]"])
+def test_a_callers_own_tool_is_not_asked_about(arguments: str) -> None:
+    exchange = call_exchange(ToolCall(id="c", name="act", arguments=arguments), ())
+    said = verdict(subject=Subject.TOOL_CALL)
+    assert isinstance(POLICY.decide(exchange, said, Audience.GENERAL, "en"), Allow)

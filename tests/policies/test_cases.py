@@ -5,7 +5,8 @@ import pytest
 from guards.conversation import Role, Source, Subject
 from guards.hazards import Hazard
 from policies.bundle import Policy
-from policies.cases import CaseModel, exchange_of, run_cases, verdict_of
+from policies.call import CallFacts
+from policies.cases import CaseModel, exchange_of, facts_of, run_cases, verdict_of
 from tests.policies.bundles import Files, clause
 
 CLAUSES = [
@@ -135,6 +136,21 @@ def test_what_is_put_before_the_guards(subject: Subject, role: Role, source: Sou
         role,
         source,
     )
+
+
+def test_what_is_known_of_a_call() -> None:
+    policy = Policy.load_builtin()
+    call = {"effect": "irreversible", "influenced": True, "targets": ["to"]}
+    fields: dict[str, object] = {"subject": "tool_call", "tool": "pay", "call": call}
+    expect = {"decision": "ask", "clause": "irreversible-act", "says": ["pay"]}
+    [result] = run_cases(policy, [case(**fields, expect=expect | {"approver": "user"})])
+    assert (result.decision, result.problem) == ("ask", None)
+    [result] = run_cases(policy, [case(**fields, expect=expect | {"approver": "operator"})])
+    assert result.problem == "expected the operator to be asked, not user"
+    unknown = {"subject": "tool_call", "tool": "pay", "expect": {"decision": "allow"}}
+    assert facts_of(case(**unknown)) is None
+    known = facts_of(case(**fields, expect=expect))
+    assert known == CallFacts(tool="pay", effect="irreversible", influenced=True, targets=("to",))
 
 
 def test_a_called_tool_and_what_was_asked() -> None:

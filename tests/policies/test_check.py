@@ -60,6 +60,26 @@ def test_nothing_to_say(tmp_path: Path) -> None:
             "    failures: {guard: timeout}\n    expect",
             "cases.yaml:5:16: cases[0].failures.guard: this guard also gives a verdict",
         ),
+        (
+            "    expect",
+            "    rechecked: {other: [guard]}\n    expect",
+            "cases.yaml:5:17: cases[0].rechecked.other: this guard gives no verdict",
+        ),
+        (
+            "    expect",
+            "    call: {effect: none}\n    expect",
+            "cases.yaml:5:11: cases[0].call: needs tool: it says what is called",
+        ),
+        (
+            "    expect",
+            "    tool: look\n    expect",
+            "cases.yaml:5:11: cases[0].tool: nothing is called on user_input: the subject must be",
+        ),
+        (
+            "    expect",
+            "    call: {efect: none}\n    expect",
+            'cases.yaml:5:12: cases[0].call.efect: unknown key "efect"; did you mean "effect"?',
+        ),
         ("decision: refuse", "decision: block", 'cases.yaml:5:24: cases[0].expect.decision: "blo'),
         ("    text: words\n", "", "cases.yaml:2:5: cases[0].text: missing"),
         ("expect:", "expects:", 'cases.yaml:5:5: cases[0].expects: unknown key "expects"; did y'),

@@ -21,12 +21,14 @@ from guards.conversation import (
     ToolCall,
     text_message,
 )
+from guards.exchanges import call_exchange
 from guards.hazards import Hazard
 from guards.panel import PanelVerdict
 from guards.verdict import Failure, Finding, Judgement, Span, Unscanned, Verdict
 from policies.audience import Audience
 from policies.bundle import Policy
-from policies.decision import Decision
+from policies.call import CallFacts
+from policies.decision import Ask, Decision, Rewrite
 from policies.schema import Retention
 
 TEXTS = [
@@ -119,6 +121,60 @@ def test_every_decision_comes_out_the_same(
     decision = policy().decide(exchange, verdict, audience, locale)
     turn = replace(TURN, audience=audience, locale=locale)
     assert isinstance(replay(logged(turn, exchange, decision, retention), policy()), Same)
+
+
+calls = st.builds(
+    CallFacts,
+    tool=st.sampled_from(["search", "send"]),
+    effect=st.sampled_from(["none", "reversible", "irreversible", "unknown"]),
+    egress=st.sampled_from(["none", "named", "open", "unknown"]),
+    influenced=st.booleans(),
+    targets=st.sampled_from([(), ("to",)]),
+    sends=st.sampled_from(["public", "user", "tenant", "secret"]),
+    retried=st.booleans(),
+)
+
+
+@settings(deadline=None)
+@given(calls, st.lists(judgements, max_size=2), st.sampled_from(Retention))
+def test_a_decision_about_a_call_comes_out_the_same_without_what_was_known_of_it(
+    call: CallFacts, given_judgements: list[Judgement], retention: Retention
+) -> None:
+    exchange = call_exchange(ToolCall(id="c", name=call.tool, arguments="{}"), ())
+    verdict = PanelVerdict(
+        subject=Subject.TOOL_CALL, judgements=tuple(given_judgements), elapsed=0.1
+    )
+    decision = policy().decide(exchange, verdict, Audience.GENERAL, "en", call)
+    entry = logged(TURN, exchange, decision, retention)
+    assert replay(entry, policy()) == Same(as_logged=True)
+
+
+def test_an_ask_is_replayed_and_a_forged_one_told() -> None:
+    exchange = call_exchange(ToolCall(id="c", name="pay", arguments="{}"), ())
+    verdict = PanelVerdict(subject=Subject.TOOL_CALL, judgements=(QUIET,), elapsed=0.1)
+    call = CallFacts(tool="pay", effect="irreversible", influenced=True)
+    decision = policy().decide(exchange, verdict, Audience.GENERAL, "en", call)
+    assert isinstance(decision, Ask)
+    entry = logged(TURN, exchange, decision)
+    assert replay(entry, policy()) == Same(as_logged=True)
+    forged = replace(entry, body=entry.body | {"decision": "allow"})
+    assert replay(forged, policy()) == Different(decision="ask", clause="irreversible-act")
+
+
+def test_a_cut_is_replayed_with_who_was_asked_about_the_rest() -> None:
+    exchange = Exchange(subject=Subject.TOOL_RESULT, message=text_message("good BAD", id="m"))
+    located = Finding(
+        hazard=Hazard.PROMPT_INJECTION, probability=0.9, span=Span(start=5, end=8), label="VISIBLE"
+    )
+    whole = Finding(hazard=Hazard.PROMPT_INJECTION, probability=0.9)
+    judged = (
+        replace(QUIET, guard="injected_data", findings=(located,), rechecked_by=("embedded",)),
+        replace(QUIET, findings=(whole,)),
+    )
+    verdict = PanelVerdict(subject=Subject.TOOL_RESULT, judgements=judged, elapsed=0.1)
+    decision = policy().decide(exchange, verdict, Audience.GENERAL, "en")
+    assert isinstance(decision, Rewrite)
+    assert replay(logged(TURN, exchange, decision), policy()) == Same(as_logged=False)
 
 
 def decide(text: str, *judged: Judgement) -> tuple[Exchange, Decision]:

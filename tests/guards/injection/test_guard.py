@@ -135,6 +135,12 @@ async def test_hidden_text_that_addresses_an_assistant_is_more_suspicious() -> N
     assert await score(DISGUISES["html_comment"]("Main menu begins here.")) == pytest.approx(0.3)
 
 
+async def test_it_names_who_has_judged_the_rest() -> None:
+    judgement = await guard_of(WordGuard()).judge(result(BEFORE + AFTER))
+    assert isinstance(judgement, Verdict)
+    assert judgement.rechecked_by == ("words",)
+
+
 async def test_one_piece_unjudged_is_all_unjudged() -> None:
     guard = guard_of(WordGuard(fail_on="garden"))
     judgement = await guard.judge(result(BEFORE + AFTER))
