@@ -3,7 +3,8 @@
 ``PluginError``
 ├── ``PluginLoadError``     the operator: a plugin is missing, broken, or not as it says
 ├── ``ToolError``           the model: a tool says in its own words why it cannot do this
-└── ``AccessDeniedError``   the plugin's developer: it reached for what its manifest does not name
+├── ``AccessDeniedError``   the plugin's developer: it reached for what its manifest does not name
+└── ``PluginEndedError``    the plugin's developer: its process ended while a call was in it
 """
 
 
@@ -31,4 +32,11 @@ class AccessDeniedError(PluginError):
     """A tool reached for a host or a secret that its manifest does not name, or a private address.
 
     The message names what was reached for, never what was sent.
+    """
+
+
+class PluginEndedError(PluginError):
+    """A plugin's own process ended while a call was in it; how far the call came is not known.
+
+    The message says why as far as that is known, and holds nothing that the plugin said.
     """

@@ -1,0 +1,356 @@
+"""One process of a plugin, and the calls that are under way in it."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from plugins.access import Access, Store
+from plugins.errors import (
+    AccessDeniedError,
+    PluginEndedError,
+    PluginError,
+    PluginLoadError,
+    ToolError,
+)
+from plugins.isolation import wire
+from plugins.isolation.confinement import Launch
+from plugins.isolation.meter import Meter
+from plugins.isolation.relay import Relay
+from plugins.isolation.wire import FromCorral, FromPlugin, WireError
+from plugins.result import Result
+
+ENDED = "the plugin's process ended"
+
+_ABORT_SECONDS = 1.0
+_CLOSE_SECONDS = 1.0
+_WRITE_SECONDS = 10.0
+_STRAY = 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class _Call:
+    """A call in the process. ``expiry`` runs once the call was given up."""
+
+    tool: str
+    relay: Relay
+    done: asyncio.Future[Result]
+    expiry: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Life:
+    """What becomes of a process. ``reason`` says why it ended."""
+
+    retiring: bool = False
+    closing: bool = False
+    reason: str | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Process:
+    """Calls go in side by side; whatever ends the process fails those in it, and only those.
+
+    Made by :meth:`start`, ended by :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._meter = Meter(loop.time)
+        self._numbers = itertools.count(wire.SETUP + 1)
+        self._calls: dict[int, _Call] = {}
+        self._setup: Relay | None = None
+        self._greeting: asyncio.Queue[FromPlugin] = asyncio.Queue(maxsize=2)
+        self._life = _Life()
+        self._last = wire.SETUP
+        self._stray = 0
+        self._pump = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, launch: Launch, start: wire.Start) -> "Process":
+        """Start a process and tell it what to import.
+
+        Raises:
+            PluginLoadError: it cannot be started.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *launch.command,
+                    stdin=theirs.fileno(),
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    env=launch.environment,
+                    cwd="/",
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            raise PluginLoadError(
+                start.name, f"its process cannot be started: {error.strerror}"
+            ) from error
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=wire.LARGEST)
+        self = cls(process, reader, writer)
+        self.send(start)
+        return self
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes calls."""
+        life = self._life
+        return not (life.retiring or life.closing or life.over.is_set() or life.reason)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self._life.over.is_set()
+
+    @property
+    def blameless(self) -> bool:
+        """Whether it was ended for no fault of its own."""
+        return self._life.closing or self._life.retiring
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is in it."""
+        return not self._calls
+
+    def serve_setup(self, http: httpx.AsyncClient, cache: Store) -> None:
+        """What the plugin itself may reach, outside of calls."""
+        self._setup = Relay(
+            http=http, store=cache, progress=_unheard, send=self.send, flush=self._drained
+        )
+
+    async def greeted(self) -> FromPlugin:
+        """What it says of itself before it takes calls.
+
+        Raises:
+            PluginEndedError: it ended before it said anything.
+        """
+        waiting = asyncio.create_task(self._greeting.get())
+        over = asyncio.create_task(self._life.over.wait())
+        try:
+            await asyncio.wait((waiting, over), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+        finally:
+            waiting.cancel()
+            over.cancel()
+        raise PluginEndedError(self._life.reason or ENDED)
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], access: Access, secrets: Mapping[str, str]
+    ) -> Result:
+        """Run a tool in the process.
+
+        Raises:
+            ToolError: the tool says that it cannot, or was not begun.
+            PluginEndedError: the process ended while the tool ran.
+            AccessDeniedError: the tool reached for what it may not.
+            PluginError: the tool failed in a way of its own.
+        """
+        number = self._last = next(self._numbers)
+        relay = Relay(
+            http=access.http,
+            store=access.store,
+            progress=access.progress,
+            send=self.send,
+            flush=self._drained,
+        )
+        call = _Call(tool=tool, relay=relay, done=asyncio.get_running_loop().create_future())
+        try:
+            invoke = wire.Invoke(
+                call=number,
+                tool=tool,
+                arguments=dict(arguments),
+                secrets=dict(secrets),
+                person=wire.Who(
+                    pseudonym=access.person.pseudonym,
+                    locale=access.person.locale,
+                    audience=access.person.audience,
+                ),
+                now=access.now().isoformat(),
+                key=access.key,
+                follow_redirects=access.http.follow_redirects,
+            )
+            body = wire.frame(invoke)
+        except (ValueError, WireError):
+            raise ToolError(
+                "the arguments are too large, or hold characters that are no text"
+            ) from None
+        if not self.usable:
+            raise ToolError(ENDED)
+        self._calls[number] = call
+        try:
+            self._writer.write(body)
+            await self._drained()
+            return await call.done
+        except asyncio.CancelledError:
+            self._give_up(number, call)
+            raise
+
+    async def _drained(self) -> None:
+        try:
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await self._writer.drain()
+        except TimeoutError:
+            self.kill("the plugin's process does not listen")
+        except OSError:
+            self.kill(ENDED)
+
+    def send(self, message: FromCorral) -> None:
+        """Write a message, unless the process is over."""
+        if not self._writer.is_closing():
+            self._writer.write(wire.frame(message))
+
+    def kill(self, reason: str) -> None:
+        """End the process at once; calls in it fail with ``reason``."""
+        if self._life.reason is None:
+            self._life.reason = reason
+        # The group may be gone already; what is left is reaped by the reader.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if not self._life.over.is_set():
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._writer.close()
+
+    async def close(self) -> None:
+        """End the process, and wait until nothing of it is left.
+
+        It gets a moment to put its things away.
+        """
+        self._life.closing = True
+        if self._life.reason is None and not self._writer.is_closing():
+            with contextlib.suppress(TimeoutError, OSError):
+                self._writer.write_eof()
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._life.over.wait()
+        self.kill(ENDED)
+        await self._life.over.wait()
+        await asyncio.gather(self._pump, return_exceptions=True)
+
+    def _give_up(self, number: int, call: _Call) -> None:
+        """Ask the process to end a call; one that does not end in time ends the process."""
+        call.relay.close()
+        if number in self._calls and self.usable:
+            self.send(wire.Abort(call=number))
+            call.expiry = asyncio.get_running_loop().call_later(
+                _ABORT_SECONDS, self.kill, f"{ENDED}: a call did not stop when it was told to"
+            )
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                size = wire.length(await self._reader.readexactly(wire.HEAD))
+                if not self._meter.admits(size):
+                    raise WireError("it says more than it may")
+                self._handle(wire.from_plugin(await self._reader.readexactly(size)))
+        except WireError as error:
+            self.kill(f"{ENDED}: {error}")
+        except (asyncio.IncompleteReadError, OSError):
+            self.kill(ENDED)
+        finally:
+            await self._buried()
+
+    async def _buried(self) -> None:
+        self.kill(ENDED)
+        await self._process.wait()
+        error = self._life.reason or ENDED
+        for call in self._calls.values():
+            call.relay.close()
+            if call.expiry is not None:
+                call.expiry.cancel()
+            if not call.done.done():
+                call.done.set_exception(PluginEndedError(error))
+        self._calls.clear()
+        if self._setup is not None:
+            self._setup.close()
+        self._life.over.set()
+
+    def _handle(self, message: FromPlugin) -> None:
+        match message:
+            case wire.Returned(call=number, result=given):
+                self._end(number, given.result())
+            case wire.Raised(call=number):
+                self._end(number, message)
+            case wire.Fetch(call=number, ask=ask) | wire.Keep(call=number, ask=ask):
+                relay = self._relay(number)
+                if relay is None:
+                    refused = wire.Refused(ask=ask, error="ToolError", text="the call is over")
+                    self.send(refused)
+                else:
+                    relay.take(message)
+            case wire.Told(call=number, text=text):
+                relay = self._relay(number)
+                if relay is not None:
+                    relay.tell(text)
+            case wire.Retire():
+                self._life.retiring = True
+            case wire.Hello() | wire.Opened() | wire.Broken():
+                if self._greeting.full():
+                    raise WireError("it says twice what it is")
+                self._greeting.put_nowait(message)
+
+    def _relay(self, number: int) -> Relay | None:
+        if number == wire.SETUP:
+            return self._setup
+        call = self._calls.get(number)
+        if call is None:
+            self._astray(number)
+        return call.relay if call is not None and call.expiry is None else None
+
+    def _end(self, number: int, ended: Result | wire.Raised) -> None:
+        call = self._calls.pop(number, None)
+        if call is None:
+            self._astray(number)
+            return
+        call.relay.close()
+        if call.expiry is not None:
+            call.expiry.cancel()
+        if call.done.done():
+            return
+        if isinstance(ended, Result):
+            call.done.set_result(ended)
+        else:
+            call.done.set_exception(_error(call.tool, ended))
+
+    def _astray(self, number: int) -> None:
+        """A word about a call that is over may come late; one about no call was made up."""
+        self._stray += 1
+        if number > self._last or self._stray > _STRAY:
+            raise WireError("it speaks of calls that there are not")
+
+
+def _unheard(text: str) -> None:
+    """Nobody waits for a plugin while no call is under way."""
+
+
+def _error(tool: str, raised: wire.Raised) -> PluginError:
+    match raised.fault:
+        case "tool":
+            return ToolError(raised.text)
+        case "access":
+            return AccessDeniedError(raised.text[:200])
+        case "output":
+            return ToolError(f"{tool} gave more than any tool may")
+        case "cancelled":
+            return ToolError(f"{tool} ended itself without a result")
+        case "crash":
+            name = raised.text if raised.text.isidentifier() else "an error"
+            return PluginError(f"{tool} failed with {name[:80]}")
