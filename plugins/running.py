@@ -10,7 +10,7 @@ import orjson
 
 from guards.conversation import Confidentiality
 from plugins.access import Access
-from plugins.errors import AccessDeniedError, ToolError
+from plugins.errors import AccessDeniedError, PluginEndedError, ToolError
 from plugins.manifest import Limits
 from plugins.outcome import Failure
 from plugins.registry import Bound
@@ -63,6 +63,9 @@ async def run_limited(
     except AccessDeniedError as error:
         # Its text names a host that arguments may have held, so only its class is logged.
         return Trouble(failure=Failure.TOOL_ERROR, problem=str(error)[:500], known=True)
+    except PluginEndedError as error:
+        logger.warning("tool %s: %s", name, error)
+        return _trouble(Failure.CRASHED, str(error))
     except asyncio.CancelledError:
         return _trouble(Failure.CRASHED, "the tool ended without a result")
     except _OutputError as error:
