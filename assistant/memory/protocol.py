@@ -65,13 +65,15 @@ class Commit:
 
     ``remembered`` goes into the model's later context; ``quarantined`` is kept for audit apart
     from it and is never read by a turn (I6). ``placeholders`` are all that may stand in what is
-    remembered; they live as long as the session, and a commit without any changes none.
+    remembered; they live as long as the session, and a commit without any changes none. ``also``
+    is another turn with the same answer: the one that had asked a person, and got its word.
     """
 
     remembered: tuple[Message, ...]
     quarantined: tuple[Message, ...]
     answer: Answer
     placeholders: tuple[Placeholder, ...] = ()
+    also: str | None = None
 
 
 class SessionStore(Protocol):

@@ -114,6 +114,7 @@ class RedisSessionStore:
             names.quarantine,
             names.placeholders,
             names.question,
+            names.answer(commit.also or lease.turn),
         ]
         if not await self._link.run(scripts.COMMIT, keys, arguments, persist=True):
             raise SessionBusyError(_LOST)

@@ -58,7 +58,7 @@ return redis.call('DEL', KEYS[1])
 """)
 
 COMMIT = Script("""
--- KEYS lock meta history answer quarantine placeholders question
+-- KEYS lock meta history answer quarantine placeholders question, answer of another turn
 -- ARGV token, version, answer, answer ttl (ms), session ttl (ms), quarantine ttl (ms), messages,
 --      placeholders or nothing, number of remembered, remembered..., quarantined...
 local mark = ARGV[1] .. ' '
@@ -82,6 +82,7 @@ if last < #ARGV then
 end
 redis.call('DEL', KEYS[7])
 redis.call('SET', KEYS[4], mark .. ARGV[3], 'PX', ARGV[4])
+redis.call('SET', KEYS[8], mark .. ARGV[3], 'PX', ARGV[4])
 redis.set_repl(redis.REPL_NONE)
 redis.call('DEL', KEYS[1])
 return 1

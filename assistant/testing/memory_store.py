@@ -117,9 +117,10 @@ class InMemorySessionStore:
         if commit.quarantined:
             session.quarantine = [*session.quarantine, *commit.quarantined][-limits.messages :]
             session.quarantine_until = now + limits.quarantine_ttl
-        session.answers[lease.turn] = _StoredAnswer(
-            answer=commit.answer, token=lease.token, until=now + limits.answer_ttl
-        )
+        for turn in (lease.turn, commit.also or lease.turn):
+            session.answers[turn] = _StoredAnswer(
+                answer=commit.answer, token=lease.token, until=now + limits.answer_ttl
+            )
         session.free()
 
     async def release(self, lease: Lease) -> None:

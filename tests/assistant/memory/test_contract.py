@@ -119,6 +119,15 @@ async def test_a_late_writer_is_fenced_off(make_store: MakeStore, key: SessionKe
     assert texts((await opened(store, key, "t3")).history) == ["in time"]
 
 
+async def test_a_turn_that_waited_has_the_answer_that_its_word_led_to(
+    store: SessionStore, key: SessionKey
+) -> None:
+    word = (await opened(store, key, "yes")).lease
+    await store.commit(word, replace(commit_of(said("one"), text="done"), also="asked"))
+    assert await store.open(key, "yes") == Answered(answer=answer("done"))
+    assert await store.open(key, "asked") == Answered(answer=answer("done"))
+
+
 async def test_a_late_writer_is_fenced_off_by_a_commit_that_is_over(
     make_store: MakeStore, key: SessionKey
 ) -> None:
