@@ -15,16 +15,21 @@ MAX_BYTES_PER_TOKEN = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A prompt that fits. ``history`` is the part of the past that was kept, oldest first."""
+    """A prompt that fits.
+
+    ``history`` is the part of the past that was kept, oldest first; ``trail`` are the tool calls
+    of this turn and what they gave.
+    """
 
     instructions: Message | None
     history: tuple[Message, ...]
     message: Message
+    trail: tuple[Message, ...] = ()
 
     @property
     def past(self) -> tuple[Message, ...]:
         """What a reply answers: the conversation without the operator's instructions."""
-        return (*self.history, self.message)
+        return (*self.history, self.message, *self.trail)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -41,15 +46,16 @@ async def assemble_context(
     message: Message,
     tools: Sequence[ToolSpec],
     reply_tokens: int,
+    trail: tuple[Message, ...] = (),
 ) -> Context:
-    """Keep as much of the newest history as fits beside the reply.
+    """Keep as much of the newest history as fits beside the reply, and all of ``trail``.
 
     A byte-level tokenizer never makes more tokens than there are bytes, so a short conversation
     is known to fit without asking; only a long one is counted, by the engine's own tokenizer,
     halving the search each time.
 
     Raises:
-        TurnTooLongError: the message does not fit even alone.
+        TurnTooLongError: the message, or what follows it, does not fit even alone.
         EngineError: the engine cannot count.
     """
     system = (
@@ -63,9 +69,10 @@ async def assemble_context(
 
     def context(kept: int) -> Context:
         tail = _from_user(history[len(history) - kept :])
-        return Context(instructions=system, history=tail, message=message)
+        return Context(instructions=system, history=tail, message=message, trail=trail)
 
-    fixed = token_bound([message] if system is None else [system, message], tools)
+    always = [message, *trail]
+    fixed = token_bound(always if system is None else [system, *always], tools)
     most, known = 0, 0
     total = fixed
     for past in reversed(history):

@@ -1,34 +1,61 @@
-"""Runs one turn: draft beside judgement, guarded stream, memory, decision log."""
+"""Runs one turn: draft beside judgement, guarded stream, tools, memory, decision log."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
 
 from assistant.admission import Admission
+from assistant.approval.asked import Answer as Word
+from assistant.approval.asked import Approval
+from assistant.approval.protocol import Approvals
 from assistant.audit.entries import EntryBodies
 from assistant.audit.protocol import DecisionLog
 from assistant.audit.record import Record
-from assistant.clock import Ids
-from assistant.context import Context, assemble_context
-from assistant.draft import Draft
-from assistant.engine.protocol import CompletionRequest, Engine
-from assistant.errors import CorralError, EngineTimeoutError, InvalidTurnError
-from assistant.events import Event, Finished, Refused, TextReleased, ToolCallReleased, Usage
+from assistant.clock import Clock, Ids, SystemClock
+from assistant.commands import command_of
+from assistant.engine.protocol import Engine
+from assistant.errors import (
+    CorralError,
+    EngineTimeoutError,
+    InvalidTurnError,
+    UnknownApprovalError,
+)
+from assistant.events import (
+    ApprovalNeeded,
+    Event,
+    Finished,
+    FinishReason,
+    Refused,
+    TextReleased,
+    ToolCallReleased,
+    ToolProgressed,
+    Usage,
+)
+from assistant.holding import holding
 from assistant.memory.protocol import Answer, Answered, Commit, Lease, SessionStore
-from assistant.reply import Course, Outcome, ReplyGate, blocked_outcome
+from assistant.outcome import Outcome, Suspension, blocked_outcome
+from assistant.progress import Progress
+from assistant.questions import Questions, Taken
+from assistant.reply import Course, ReplyGate
+from assistant.rounds import RoundLimits, Rounds
+from assistant.routing import Router
 from assistant.turn import Turn
 from assistant.vetted import Vetted
-from guards.conversation import ImagePart, Message, TextPart
+from guards.conversation import ImagePart, Message, TextPart, ToolCall
 from guards.panel import Panel
 from guards.stream import Pace
 from plugins.broker import Broker, Toolbox, ToolSchemaError
+from plugins.caller import Caller
 from policies.admitted import Admitted, Denied
 from policies.bundle import Policy
-from policies.decision import decision_name
+from policies.decision import Refuse, decision_name
 from policies.placeholders import Placeholders
 from policies.schema import Drafting
+from policies.texts import REFUSED
+
+Emit = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +63,40 @@ class TurnLimits:
     """Bounds on one turn.
 
     Attributes:
-        seconds: the whole turn.
-        reply_tokens: cap on the reply, whatever the caller asks.
+        seconds: the whole turn, without the time that a person takes to answer.
+        reply_tokens: cap on one reply of the model, whatever the caller asks.
         input_chars: cap on the new message.
+        tool_rounds: how often the model may call tools before it must answer.
         renew_every: seconds between renewals of the session's lock; well below its life.
     """
 
     seconds: float = 300.0
     reply_tokens: int = 1024
     input_chars: int = 32_000
+    tool_rounds: int = 6
     renew_every: float = 10.0
 
 
+class ToolCalls(StrEnum):
+    """How a model comes to call Corral's tools."""
+
+    NATIVE = "native"
+    """The engine is told of them and calls them in its own format."""
+    CONSTRAINED = "constrained"
+    """Before each reply the engine picks one, or none, as constrained JSON."""
+    COMMANDS = "commands"
+    """Only people call them, by name."""
+
+
 class Orchestrator:
-    """Conducts turns; keeps nothing of any of them but which callers' pasts were judged."""
+    """Conducts turns; keeps nothing of any of them but which callers' pasts were judged.
+
+    Args:
+        broker: calls tools.
+        approvals: where questions to people are kept; without it, what needs a person's word is
+            refused.
+        tool_calls: how the model calls Corral's tools. People may always call them by name.
+    """
 
     def __init__(
         self,
@@ -63,39 +110,65 @@ class Orchestrator:
         ids: Ids,
         limits: TurnLimits,
         pace: Pace,
+        broker: Broker | None = None,
+        approvals: Approvals | None = None,
+        tool_calls: ToolCalls = ToolCalls.NATIVE,
+        clock: Clock | None = None,
     ) -> None:
-        broker = Broker(panel=panel, policy=policy)
-        self._engine = engine
         self._policy = policy
         self._store = store
         self._log = log
         self._entries = entries
+        self._ids = ids
         self._limits = limits
+        self._broker = broker or Broker(panel=panel, policy=policy)
         self._admission = Admission(panel=panel, policy=policy, vetted=Vetted())
-        self._gate = ReplyGate(panel=panel, policy=policy, broker=broker, ids=ids, pace=pace)
+        constrained = tool_calls is ToolCalls.CONSTRAINED
+        # A model that picks its tool first has nothing to draft beside the judgement.
+        self._speculative = policy.drafting is Drafting.SPECULATIVE and not constrained
+        self._questions = (
+            None
+            if approvals is None
+            else Questions(approvals=approvals, clock=clock or SystemClock(), ids=ids)
+        )
+        self._rounds = Rounds(
+            engine=engine,
+            policy=policy,
+            gate=ReplyGate(panel=panel, policy=policy, ids=ids, pace=pace),
+            broker=self._broker,
+            ids=ids,
+            limits=RoundLimits(reply_tokens=limits.reply_tokens, tool_rounds=limits.tool_rounds),
+            native=tool_calls is ToolCalls.NATIVE,
+            router=Router(engine=engine, ids=ids) if constrained else None,
+        )
 
-    async def run(self, turn: Turn) -> AsyncGenerator[Event, None]:
+    def run(self, turn: Turn) -> AsyncGenerator[Event, None]:
         """Run one turn; closing the generator aborts everything it started (I8).
 
-        Yields ``Judged``/``TextReleased``/``ToolCallReleased``/``Refused``/``Retracted`` and
-        ends with exactly one ``Finished``.
+        Yields any of :data:`assistant.events.Event` and ends with exactly one ``Finished``.
 
         Raises:
             CorralError: any of :mod:`assistant.errors`; nothing is remembered then.
         """
+        return self._events(lambda emit: self._begin(turn, emit))
+
+    def resume(self, approval: Approval) -> AsyncGenerator[Event, None]:
+        """Take up the turn that waits for ``approval``, as a person has answered it.
+
+        Events and errors as in :meth:`run`.
+
+        Raises:
+            UnknownApprovalError: nobody has answered yet, or the turn came to its end before.
+        """
+        return self._events(lambda emit: self._take_up(approval, emit))
+
+    async def _events(
+        self, work: Callable[[Emit], Coroutine[Any, Any, None]]
+    ) -> AsyncGenerator[Event, None]:
         # The turn runs in a task of its own: timeouts and task groups must not span the
         # yields of a generator, where they would cancel whatever the consumer is doing.
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        emit = events.put_nowait
-        record = Record(log=self._log, bodies=self._entries, turn=turn, emit=emit)
-        course = Course(
-            turn=turn,
-            placeholders=Placeholders(),
-            toolbox=self._checked(turn),
-            record=record,
-            emit=emit,
-        )
-        task = asyncio.create_task(self._within_time(course))
+        task = asyncio.create_task(self._within_time(work(events.put_nowait)))
         task.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -108,6 +181,78 @@ class Orchestrator:
                 # Told to whoever still reads; a reader that left has no use for it.
                 task.exception()
 
+    async def _within_time(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                await work
+        except TimeoutError:
+            raise EngineTimeoutError("the turn took longer than it may") from None
+
+    async def _begin(self, turn: Turn, emit: Emit) -> None:
+        toolbox = self._checked(turn)
+        if not turn.remembered:
+            course = self._course(turn, toolbox, Placeholders(), emit)
+            await self._recorded(course, self._answer(course), None)
+            return
+        opened = await self._store.open(turn.key, turn.id)
+        if isinstance(opened, Answered):
+            _replay(emit, opened.answer)
+            return
+        turn = replace(turn, history=opened.history)
+        async with holding(self._store, opened.lease, self._limits.renew_every):
+            if await self._answers_question(turn, emit, opened.lease):
+                return
+            course = self._course(turn, toolbox, Placeholders(opened.placeholders), emit)
+            await self._recorded(course, self._answer(course), opened.lease)
+
+    async def _answers_question(self, turn: Turn, emit: Emit, lease: Lease) -> bool:
+        """Whether the turn is one that waits for a person, or that person's word, and what to do
+        then was done."""
+        if self._questions is None:
+            return False
+        approval = await self._questions.earlier(turn)
+        if approval is None:
+            return False
+        taken = await self._questions.take(approval)
+        if taken is not None:
+            await self._go_on(taken, emit, lease)
+            return True
+        if approval.answer is Word.WAITING:
+            await self._store.release(lease)
+            _ask_again(emit, approval)
+            return True
+        return False
+
+    async def _take_up(self, approval: Approval, emit: Emit) -> None:
+        taken = None if self._questions is None else await self._questions.take(approval)
+        if taken is None:
+            raise UnknownApprovalError("the turn of this approval does not wait for it")
+        turn = taken.suspended.turn
+        if not turn.remembered:
+            await self._go_on(taken, emit, None)
+            return
+        opened = await self._store.open(turn.key, turn.id)
+        if isinstance(opened, Answered):
+            _replay(emit, opened.answer)
+            return
+        async with holding(self._store, opened.lease, self._limits.renew_every):
+            await self._go_on(taken, emit, opened.lease)
+
+    async def _go_on(self, taken: Taken, emit: Emit, lease: Lease | None) -> None:
+        suspended = taken.suspended
+        waiting = suspended.waiting
+        course = self._course(
+            suspended.turn,
+            self._checked(suspended.turn),
+            Placeholders(suspended.placeholders),
+            emit,
+            waiting.tally,
+        )
+        work = self._rounds.resume(course, suspended.progress, waiting, taken.grant)
+        await self._recorded(course, work, lease)
+        if self._questions is not None:
+            await self._questions.approvals.close(taken.approval)
+
     def _checked(self, turn: Turn) -> Toolbox:
         message = turn.message
         if not message.text.strip() and not any(isinstance(p, ImagePart) for p in message.parts):
@@ -118,72 +263,70 @@ class Orchestrator:
                 field="messages",
             )
         try:
-            return Toolbox.of(turn.tools)
+            toolbox = Toolbox.of(turn.tools)
         except ToolSchemaError as error:
             raise InvalidTurnError(str(error), field=f"tools[{error.index}]") from error
+        own = self._broker.catalogue.bound
+        for index, tool in enumerate(turn.tools):
+            if tool.name in own and (turn.own_tools is None or tool.name in turn.own_tools):
+                raise InvalidTurnError(
+                    "the name is that of a tool of Corral's; choose another",
+                    field=f"tools[{index}].function.name",
+                )
+        if unknown := [name for name in turn.own_tools or () if name not in own]:
+            known = ", ".join(own) or "none"
+            raise InvalidTurnError(
+                f"there is no tool {unknown[0]!r}; there are: {known}", field="corral.tools"
+            )
+        return toolbox
 
-    async def _within_time(self, course: Course) -> None:
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                if course.turn.remembered:
-                    await self._in_session(course)
-                else:
-                    await self._recorded(course, None)
-        except TimeoutError:
-            raise EngineTimeoutError("the turn took longer than it may") from None
-
-    async def _in_session(self, course: Course) -> None:
-        turn = course.turn
-        opened = await self._store.open(turn.key, turn.id)
-        if isinstance(opened, Answered):
-            _replay(course, opened.answer)
-            return
-        course = replace(
-            course,
-            turn=replace(turn, history=opened.history),
-            placeholders=Placeholders(opened.placeholders),
+    def _course(
+        self,
+        turn: Turn,
+        toolbox: Toolbox,
+        placeholders: Placeholders,
+        emit: Emit,
+        tally: Mapping[str, int] | None = None,
+    ) -> Course:
+        record = Record(log=self._log, bodies=self._entries, turn=turn, emit=emit)
+        key = turn.key
+        calling = self._broker.calling(
+            Caller(
+                tenant=key.tenant,
+                user=key.user,
+                session=key.session,
+                turn=turn.id,
+                pseudonym=self._entries.pseudonym(turn),
+                audience=turn.audience,
+                locale=turn.locale,
+            ),
+            record,
+            offered=self._broker.catalogue.bound if turn.own_tools is None else turn.own_tools,
+            placeholders=placeholders,
+            progress=lambda call, text: emit(ToolProgressed(call=call.id, text=text)),
+            tally=tally,
         )
+        return Course(
+            turn=turn,
+            placeholders=placeholders,
+            toolbox=toolbox,
+            calling=calling,
+            record=record,
+            emit=emit,
+        )
+
+    async def _recorded(
+        self,
+        course: Course,
+        work: Coroutine[Any, Any, Outcome | Suspension],
+        lease: Lease | None,
+    ) -> None:
         try:
-            async with self._held(opened.lease):
-                await self._recorded(course, opened.lease)
-        except BaseException:
-            await self._let_go(opened.lease)
-            raise
-
-    async def _let_go(self, lease: Lease) -> None:
-        """Give the session back, also when the turn is cancelled (once more) meanwhile.
-
-        It takes the store's deadline at most; where this cannot reach the store, the lock dies by
-        itself.
-        """
-        release = asyncio.create_task(self._store.release(lease))
-        while not release.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait((release,))
-        with suppress(CorralError):
-            release.result()
-
-    @asynccontextmanager
-    async def _held(self, lease: Lease) -> AsyncIterator[None]:
-        """Keep the session's lock while the block runs; losing it ends the block."""
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(self._limits.renew_every)
-                await self._store.renew(lease)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                keeper = group.create_task(renew())
-                yield
-                keeper.cancel()
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-
-    async def _recorded(self, course: Course, lease: Lease | None) -> None:
-        try:
-            outcome = await self._answer(course)
-            await self._finish(course, outcome, lease)
+            answered = await work
+            if isinstance(answered, Suspension) and self._questions is not None:
+                await self._suspend(course, self._questions, answered, lease)
+            else:
+                await self._finish(course, self._ended(course, answered), lease)
         except CorralError as error:
             course.record.failed(error.code)
             raise
@@ -194,58 +337,69 @@ class Orchestrator:
             course.record.failed(CorralError.code)
             raise
 
-    async def _answer(self, course: Course) -> Outcome:
+    def _ended(self, course: Course, answered: Outcome | Suspension) -> Outcome:
+        """Where nobody can be asked, what would have been asked about is refused."""
+        if isinstance(answered, Outcome):
+            return answered
+        text = self._policy.text(REFUSED, course.turn.locale)
+        refusal = Refuse(basis=answered.needs.ask.basis, text=text)
+        course.emit(Refused(decision=refusal, text=text))
+        progress = answered.progress
+        return blocked_outcome(refusal, progress.message, answered.waiting.reply, progress.trail)
+
+    async def _answer(self, course: Course) -> Outcome | Suspension:
         turn = course.turn
-        decided = course.record.decided
-        context = await self._context(turn, turn.history, turn.message)
-        if self._policy.drafting is Drafting.SPECULATIVE:
-            async with self._draft(turn, context) as draft:
-                admission = await self._admission.judge(
-                    turn, context.history, course.placeholders, decided
-                )
+        if self._command(course, turn.message.text) is not None:
+            admission = await self._judged(course, turn.history)
+            if isinstance(admission, Denied):
+                return _denied(course, admission)
+            progress = Progress.after(admission)
+            call = self._command(course, admission.message.text)
+            if call is None:
+                return await self._rounds.go_on(course, progress)
+            return await self._rounds.command(course, progress, call)
+        unjudged = Progress(message=turn.message, history=turn.history)
+        context = await self._rounds.context(course, unjudged)
+        if self._speculative:
+            async with self._rounds.draft(course, unjudged, context) as draft:
+                admission = await self._judged(course, context.history)
                 if isinstance(admission, Admitted) and not admission.changed:
-                    return await self._gate.release(course, context.past, draft, admission.decision)
+                    progress = Progress.after(admission)
+                    return await self._rounds.conclude(course, progress, context, draft)
         else:
-            admission = await self._admission.judge(
-                turn, context.history, course.placeholders, decided
-            )
+            admission = await self._judged(course, context.history)
         if isinstance(admission, Denied):
-            course.emit(Refused(decision=admission.decision, text=admission.decision.text))
-            return blocked_outcome(admission.decision, turn.message, None)
-        if admission.changed:
-            context = await self._context(
-                turn, admission.history, admission.message, *admission.guidance
+            return _denied(course, admission)
+        return await self._rounds.go_on(course, Progress.after(admission))
+
+    async def _judged(self, course: Course, history: tuple[Message, ...]) -> Admitted | Denied:
+        return await self._admission.judge(
+            course.turn, history, course.placeholders, course.record.decided
+        )
+
+    def _command(self, course: Course, text: str) -> ToolCall | None:
+        bound = self._broker.catalogue.bound
+        return command_of(text, [bound[n] for n in course.calling.offered], self._ids)
+
+    async def _suspend(
+        self, course: Course, questions: Questions, suspension: Suspension, lease: Lease | None
+    ) -> None:
+        """Put the turn away with its question; the session is free meanwhile."""
+        usage = suspension.progress.usage
+        decision = suspension.needs.ask
+        log_id = course.record.finished(decision, FinishReason.STOP, usage)
+        await self._log.durable()
+        asked = await questions.ask(course.turn, suspension, course.placeholders, lease)
+        course.emit(ApprovalNeeded(asked=asked))
+        course.emit(
+            Finished(
+                reason=FinishReason.STOP,
+                usage=usage,
+                log_id=log_id,
+                clause=decision.basis.clause,
+                decision=decision_name(decision),
             )
-        async with self._draft(turn, context) as draft:
-            return await self._gate.release(course, context.past, draft, admission.decision)
-
-    async def _context(
-        self, turn: Turn, history: Sequence[Message], message: Message, *guidance: str
-    ) -> Context:
-        instructions = (self._policy.system_prompt(turn.locale), turn.instructions, *guidance)
-        return await assemble_context(
-            self._engine,
-            instructions="\n\n".join(text for text in instructions if text),
-            history=history,
-            message=message,
-            tools=turn.tools,
-            reply_tokens=self._reply_tokens(turn),
         )
-
-    def _draft(self, turn: Turn, context: Context) -> Draft:
-        scope = f"{turn.key.tenant}\0{turn.key.user}\0{turn.key.session}"
-        request = CompletionRequest(
-            messages=context.messages,
-            tools=turn.tools,
-            tool_choice=turn.tool_choice,
-            sampling=replace(turn.sampling, max_tokens=self._reply_tokens(turn)),
-            affinity=hashlib.sha256(scope.encode(errors="surrogatepass")).hexdigest()[:16],
-        )
-        return Draft(self._engine, request)
-
-    def _reply_tokens(self, turn: Turn) -> int:
-        asked = turn.sampling.max_tokens
-        return min(asked or self._limits.reply_tokens, self._limits.reply_tokens)
 
     async def _finish(self, course: Course, outcome: Outcome, lease: Lease | None) -> None:
         log_id = course.record.finished(outcome.decision, outcome.reason, outcome.usage)
@@ -265,12 +419,15 @@ class Orchestrator:
                 clause=clause,
                 calls=() if outcome.blocked or outcome.reply is None else outcome.reply.tool_calls,
             )
-            said = tuple(m for m in (outcome.message, outcome.reply) if m is not None)
-            kept, apart = ((), said) if outcome.blocked else (said, ())
+            kept, apart = ((), outcome.said) if outcome.blocked else (outcome.said, ())
             # Of a blocked turn no later one reads anything, so none needs its placeholders.
             placeholders = () if outcome.blocked else course.placeholders.known
             commit = Commit(
-                remembered=kept, quarantined=apart, answer=answer, placeholders=placeholders
+                remembered=kept,
+                quarantined=apart,
+                answer=answer,
+                placeholders=placeholders,
+                also=None if course.turn.id == lease.turn else course.turn.id,
             )
             await self._store.commit(lease, commit)
         course.emit(
@@ -284,18 +441,40 @@ class Orchestrator:
         )
 
 
-def _replay(course: Course, answer: Answer) -> None:
+def _denied(course: Course, admission: Denied) -> Outcome:
+    decision = admission.decision
+    course.emit(Refused(decision=decision, text=decision.text))
+    return blocked_outcome(decision, course.turn.message, None)
+
+
+def _replay(emit: Emit, answer: Answer) -> None:
     """Give the answer that this message had, once more (I7)."""
-    course.emit(TextReleased(text=answer.text))
+    emit(TextReleased(text=answer.text))
     for call in answer.calls:
-        course.emit(ToolCallReleased(call=call))
-    course.emit(
+        emit(ToolCallReleased(call=call))
+    emit(
         Finished(
             reason=answer.reason,
             usage=Usage(),
             log_id=answer.log_id,
             clause=answer.clause,
             decision=answer.decision,
+            replayed=True,
+        )
+    )
+
+
+def _ask_again(emit: Emit, approval: Approval) -> None:
+    """Put the question that this message led to once more."""
+    asked = approval.asked
+    emit(ApprovalNeeded(asked=asked))
+    emit(
+        Finished(
+            reason=FinishReason.STOP,
+            usage=Usage(),
+            log_id="",
+            clause=asked.clause,
+            decision="ask",
             replayed=True,
         )
     )

@@ -50,6 +50,7 @@ class Turn:
         instructions: the operator's own system text, added to the policy's.
         audience, locale: who reads the reply, and in which language tag.
         tools: the caller's tools; their calls are handed back, not run.
+        own_tools: names of Corral's tools that may be called; ``None`` is all that are enabled.
         tool_choice: as in the OpenAI chat format.
         sampling: for the engine.
     """
@@ -63,5 +64,6 @@ class Turn:
     audience: Audience = Audience.GENERAL
     locale: str = "en"
     tools: tuple[ToolSpec, ...] = ()
+    own_tools: tuple[str, ...] | None = None
     tool_choice: str | dict[str, Any] | None = None
     sampling: Sampling = field(default_factory=Sampling)

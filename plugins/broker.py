@@ -1,10 +1,8 @@
-"""The only way a tool call goes on: validated, judged, decided (I4).
+"""The only way a tool call goes on: validated, judged, decided (I4)."""
 
-Today it decides the calls of tools that the caller brought and runs itself. Tools that Corral
-runs pass through the same first two steps.
-"""
-
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jsonschema.exceptions import SchemaError
@@ -13,10 +11,17 @@ from jsonschema.protocols import Validator
 from guards.conversation import Exchange, Message, ToolCall
 from guards.exchanges import call_exchange
 from guards.panel import Panel
+from plugins.access import Store
+from plugins.caller import Caller
+from plugins.calling import Calling, Desk, Progress, Stores
+from plugins.journal import Journal
+from plugins.ledger import Ledger
+from plugins.registry import Catalogue
 from plugins.schemas import InvalidArgumentsError, compiled, parsed
 from plugins.tool import ToolSpec
 from policies.bundle import Audience, Policy
 from policies.decision import Decision
+from policies.placeholders import Placeholders
 
 
 class ToolSchemaError(ValueError):
@@ -62,11 +67,58 @@ class Toolbox:
 
 
 class Broker:
-    """Validates a tool call, has it judged, and asks the policy."""
+    """Lets tools be called: Corral's own through :meth:`calling`; of those that a caller runs
+    itself it decides the calls.
 
-    def __init__(self, *, panel: Panel, policy: Policy) -> None:
+    Args:
+        catalogue: Corral's own tools.
+        ledger: where their side effects are noted; without one, tools that have any fail.
+        stores: makes what a plugin keeps for a caller, by the plugin's name.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        panel: Panel,
+        policy: Policy,
+        catalogue: Catalogue | None = None,
+        ledger: Ledger | None = None,
+        stores: Stores | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._panel = panel
         self._policy = policy
+        self.catalogue = catalogue or Catalogue()
+        self._desk = Desk(
+            panel=panel,
+            policy=policy,
+            catalogue=self.catalogue,
+            ledger=ledger,
+            stores=stores or _no_store,
+            clock=clock,
+        )
+
+    def calling(
+        self,
+        caller: Caller,
+        journal: Journal,
+        *,
+        offered: Iterable[str],
+        placeholders: Placeholders,
+        progress: Progress,
+        tally: Mapping[str, int] | None = None,
+    ) -> Calling:
+        """What makes the calls of one turn; see :class:`~plugins.calling.Calling`."""
+        return Calling(
+            desk=self._desk,
+            caller=caller,
+            journal=journal,
+            offered=frozenset(offered),
+            placeholders=placeholders,
+            progress=progress,
+            tally=Counter(tally or {}),
+        )
 
     async def decide(
         self,
@@ -88,3 +140,8 @@ class Broker:
         exchange = call_exchange(call, context)
         verdict = await self._panel.judge(exchange)
         return exchange, self._policy.decide(exchange, verdict, audience, locale)
+
+
+def _no_store(plugin: str, caller: Caller) -> Store:
+    del caller
+    raise LookupError(f"nothing is kept for plugin {plugin}")

@@ -30,7 +30,6 @@ from plugins.caller import Caller
 from plugins.journal import CallStep, Journal, Stage
 from plugins.judging import Fit, ResultJudge
 from plugins.ledger import Entry, Ledger, Standing
-from plugins.manifest import SideEffect
 from plugins.outcome import (
     Blocked,
     Failed,
@@ -86,7 +85,7 @@ class _Wanted:
 
     @property
     def effect(self) -> bool:
-        return self.bound.tool.side_effect is not SideEffect.NONE
+        return self.bound.tool.effect
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,7 +187,7 @@ class Calling:
         occurrence = self.tally[digest]
         self.tally[digest] += 1
         retried = False
-        if tool.side_effect is not SideEffect.NONE and self.desk.ledger is not None:
+        if tool.effect and self.desk.ledger is not None:
             if self._entries is None:
                 self._entries = await self.desk.ledger.entries(self.caller)
             retried = any(e.standing is Standing.STARTED for e in self._entries.values())
@@ -320,7 +319,13 @@ class Calling:
         )
         if isinstance(fit, Fit):
             if isinstance(result, Trouble):
-                return Failed(call=call, message=fit.message, failure=result.failure)
+                intact = fit.message.text == found.content
+                return Failed(
+                    call=call,
+                    message=fit.message,
+                    failure=result.failure,
+                    problem=result.problem if intact else "",
+                )
             return Ran(
                 call=call,
                 message=fit.message,

@@ -47,11 +47,16 @@ class Ran:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """Nothing was gained; ``message`` tells the model why, so that it can do better or say so."""
+    """Nothing was gained; ``message`` tells the model why, so that it can do better or say so.
+
+    ``problem`` is the same in words alone, where they are Corral's own or the policy let the
+    tool's pass as they are.
+    """
 
     call: ToolCall
     message: Message
     failure: Failure
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,8 @@ Outcome = Ran | Failed | NeedsApproval | Blocked
 def failed(call: ToolCall, failure: Failure, problem: str) -> Failed:
     """A call that gave nothing; ``problem`` says what is wrong, and what would be right."""
     text = orjson.dumps({"error": failure, "message": problem}).decode()
-    return Failed(call=call, failure=failure, message=tool_message(call, text, BY_TOOL))
+    message = tool_message(call, text, BY_TOOL)
+    return Failed(call=call, failure=failure, message=message, problem=problem)
 
 
 def tool_message(call: ToolCall, text: str, provenance: Provenance) -> Message:

@@ -64,3 +64,8 @@ class Tool:
     def name(self) -> str:
         """The function name."""
         return self.spec.name
+
+    @property
+    def effect(self) -> bool:
+        """Whether a call leaves anything behind."""
+        return self.side_effect is not SideEffect.NONE

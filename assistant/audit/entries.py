@@ -10,6 +10,7 @@ from guards.conversation import Exchange, ImagePart, Subject
 from guards.hazards import Hazard
 from guards.panel import PanelVerdict
 from guards.verdict import Failure, Finding, Judgement, Span, Unscanned, Verdict
+from plugins.journal import CallStep
 from policies.decision import Decision, Escalate, Refuse, Support, decision_name
 from policies.schema import Retention
 
@@ -77,6 +78,26 @@ class EntryBodies:
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
         }
+
+    def call(self, turn: Turn, step: CallStep, at: float) -> dict[str, Any]:
+        """One step of a tool call; its arguments appear as their digest alone."""
+        return self._ids(turn) | {
+            "at": round(at, 6),
+            "stage": step.stage,
+            "tool": step.tool,
+            "plugin": step.plugin,
+            "version": step.version,
+            "call": self._pseudonyms.of("call", turn.id, step.call),
+            "arguments": self._pseudonyms.of("arguments", step.digest) if step.digest else None,
+            "approval": step.approval,
+            "reason": step.reason,
+            "elapsed_ms": None if step.elapsed is None else _milliseconds(step.elapsed),
+        }
+
+    def pseudonym(self, turn: Turn) -> str:
+        """What stands for the turn's user, here and towards tools."""
+        user: str = self._ids(turn)["user"]
+        return user
 
     def failure(self, turn: Turn, code: str, at: float) -> dict[str, Any]:
         """That a turn failed; ``code`` is an error's."""

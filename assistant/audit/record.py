@@ -7,12 +7,14 @@ from contextlib import suppress
 from assistant.audit.entries import EntryBodies
 from assistant.audit.protocol import DecisionLog
 from assistant.errors import LogUnavailableError
-from assistant.events import Event, Judged, Usage
+from assistant.events import Event, Judged, ToolStarted, Usage
 from assistant.turn import Turn
 from guards.conversation import Exchange
+from plugins.journal import CallStep, Stage
 from policies.decision import Decision
 
 DECISION = "decision"
+CALL = "call"
 TURN = "turn"
 FAILURE = "failure"
 
@@ -44,6 +46,24 @@ class Record:
         at = self._elapsed()
         self._log.append(DECISION, self._bodies.decision(self._turn, exchange, decision, at))
         self._emit(Judged(subject=exchange.subject, decision=decision, at=at))
+
+    def stepped(self, step: CallStep) -> None:
+        """Record how far a tool call has come.
+
+        Raises:
+            LogUnavailableError: it could not be recorded, so the call must not go on.
+        """
+        self._log.append(CALL, self._bodies.call(self._turn, step, self._elapsed()))
+        if step.stage is Stage.STARTED:
+            self._emit(ToolStarted(call=step.call, tool=step.tool, plugin=step.plugin))
+
+    async def durable(self) -> None:
+        """Return once all of it survives the loss of power.
+
+        Raises:
+            LogUnavailableError: it could not be synced.
+        """
+        await self._log.durable()
 
     def finished(self, decision: Decision, reason: str, usage: Usage) -> str:
         """Record the turn's end and return the entry's id, which the answer names.

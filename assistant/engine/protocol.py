@@ -16,6 +16,7 @@ class CompletionRequest:
 
     ``affinity`` keeps one session on one replica, so that its prefix cache stays warm; it is an
     opaque digest, never a user's name. ``top_logprobs`` asks for that many alternatives a token.
+    ``optional_tools`` says that an engine which cannot take ``tools`` may go without them.
     """
 
     messages: tuple[Message, ...]
@@ -24,6 +25,7 @@ class CompletionRequest:
     sampling: Sampling = field(default_factory=Sampling)
     affinity: str | None = None
     top_logprobs: int | None = None
+    optional_tools: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from unittest.mock import patch
 
 import assistant.audit.entries
 import assistant.orchestrator
-import assistant.reply
 import assistant.testing.decision_log
 from assistant.admission import Admission
 from assistant.audit.chain import START, seal
@@ -17,10 +16,13 @@ from assistant.audit.record import Record
 from assistant.context import Context, assemble_context
 from assistant.draft import Draft
 from assistant.errors import EngineResponseError
-from assistant.events import Event, Judged
+from assistant.events import Event, FinishReason, Judged, ToolCallReleased
 from assistant.memory.protocol import Answer, Commit, Lease, Opened
 from assistant.orchestrator import Orchestrator
-from assistant.reply import Course, Outcome, ReplyGate, blocked_outcome
+from assistant.outcome import Outcome, blocked_outcome
+from assistant.progress import Progress
+from assistant.reply import Course, Said
+from assistant.rounds import Rounds
 from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey, Turn
 from assistant.vetted import digests
@@ -29,7 +31,7 @@ from guards.panel import Panel, PanelVerdict, Seat, judge_within
 from guards.stream import Release, Ruling
 from guards.verdict import Judgement, Unscanned, Verdict
 from policies.admitted import Admitted, Denied
-from policies.decision import Allow, Basis, Blocking, Decision
+from policies.decision import Allow, Basis, Decision
 
 
 def _allow(subject: Subject) -> Allow:
@@ -107,22 +109,25 @@ async def first_seat_only(self: Panel, exchange: Exchange) -> PanelVerdict:
         return await _real_panel(self, exchange)
 
 
-_real_calls = ReplyGate._calls
+_Released = ToolCallReleased
 
 
-async def calls_altered(
-    self: ReplyGate, course: Course, past: tuple[Message, ...], draft: Draft
-) -> tuple[ToolCall, ...] | Blocking:
-    calls = await _real_calls(self, course, past, draft)
-    if not isinstance(calls, tuple):
-        return calls
-    return tuple(replace(call, arguments=call.arguments.replace("za", "zb")) for call in calls)
+def call_altered(*, call: ToolCall) -> ToolCallReleased:
+    return _Released(call=replace(call, arguments=call.arguments.replace("za", "zb")))
 
 
 async def calls_undecided(
-    _self: ReplyGate, _course: Course, _past: tuple[Message, ...], draft: Draft
-) -> tuple[ToolCall, ...]:
-    return draft.calls
+    self: Rounds,
+    course: Course,
+    progress: Progress,
+    _context: Context,
+    said: Said,
+    calls: tuple[ToolCall, ...],
+) -> Outcome:
+    for call in calls:
+        course.emit(ToolCallReleased(call=call))
+    handed = Said(message=replace(said.message, tool_calls=calls))
+    return self._finished(course, progress, handed, FinishReason.TOOL_CALLS)
 
 
 async def system_takes_results(*args: Any, instructions: str, **kwargs: Any) -> Context:
@@ -168,8 +173,8 @@ def held_by_anyone(self: InMemorySessionStore, lease: Lease) -> Any:
 _real_replay = assistant.orchestrator._replay
 
 
-def replay_without_calls(course: Course, answer: Answer) -> None:
-    _real_replay(course, replace(answer, calls=()))
+def replay_without_calls(emit: Any, answer: Answer) -> None:
+    _real_replay(emit, replace(answer, calls=()))
 
 
 async def commit_nothing(_self: InMemorySessionStore, _lease: Lease, _commit: Commit) -> None:

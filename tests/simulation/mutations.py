@@ -12,6 +12,7 @@ from unittest.mock import patch
 import assistant.audit.entries
 import assistant.orchestrator
 import assistant.reply
+import assistant.rounds
 import assistant.testing.decision_log
 import guards.panel
 import guards.stream
@@ -20,7 +21,7 @@ from assistant.audit.entries import EntryBodies
 from assistant.audit.record import Record
 from assistant.draft import Draft
 from assistant.orchestrator import Orchestrator
-from assistant.reply import ReplyGate
+from assistant.rounds import Rounds
 from assistant.testing.memory_store import InMemorySessionStore
 from guards.panel import Panel
 from tests.simulation import breakages
@@ -98,18 +99,18 @@ MUTATIONS: dict[str, Mutation] = {
     "call-altered": Mutation(
         invariant="I4",
         what="hand out other arguments than were decided",
-        patches=lambda: [_swap(ReplyGate, "_calls", breakages.calls_altered)],
+        patches=lambda: [_swap(assistant.rounds, "ToolCallReleased", breakages.call_altered)],
     ),
     "calls-undecided": Mutation(
         invariant="I4",
         what="hand tool calls out as the model wrote them",
-        patches=lambda: [_swap(ReplyGate, "_calls", breakages.calls_undecided)],
+        patches=lambda: [_swap(Rounds, "_handed_over", breakages.calls_undecided)],
     ),
     "result-in-system": Mutation(
         invariant="I5",
         what="put a tool's result into the system message",
         patches=lambda: [
-            _swap(assistant.orchestrator, "assemble_context", breakages.system_takes_results)
+            _swap(assistant.rounds, "assemble_context", breakages.system_takes_results)
         ],
     ),
     "blocked-remembered": Mutation(
@@ -117,7 +118,7 @@ MUTATIONS: dict[str, Mutation] = {
         what="remember a blocked turn like any other",
         patches=lambda: [
             _swap(assistant.orchestrator, "blocked_outcome", breakages.nothing_blocked),
-            _swap(assistant.reply, "blocked_outcome", breakages.nothing_blocked),
+            _swap(assistant.rounds, "blocked_outcome", breakages.nothing_blocked),
         ],
     ),
     "quarantine-read": Mutation(
