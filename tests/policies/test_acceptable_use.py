@@ -202,7 +202,7 @@ calls = st.builds(
 
 
 @given(calls)
-def test_i4_what_tools_do_is_ruled_on_by_what_is_known_of_the_call(call: CallFacts) -> None:
+def test_what_tools_do_is_ruled_on_by_what_is_known_of_the_call(call: CallFacts) -> None:
     exchange = call_exchange(ToolCall(id="c", name="act", arguments="{}"), ())
     said = verdict(subject=Subject.TOOL_CALL)
     decision = POLICY.decide(exchange, said, Audience.GENERAL, "en", call)

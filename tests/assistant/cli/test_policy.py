@@ -159,9 +159,22 @@ def test_show_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
             "thresholds": {"general": 0.5, "minor": 0.5, "adult": "never"},
             "guards": [],
             "when": "mentions.topic",
+            "approver": None,
+            "seconds": None,
+            "clean_rest": False,
             "tests": ["any"],
         }
     ]
+
+
+def test_show_whom_a_clause_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("show", "--clause", "act-twice") == 0
+    shown = capsys.readouterr().out
+    assert "asks      the user, within 900 s" in shown
+    assert "“{tool}”" in shown
+    assert run("show", "--clause", "act-twice", "--json") == 0
+    [told] = json.loads(capsys.readouterr().out)["clauses"]
+    assert (told["approver"], told["seconds"]) == ("user", 900)
 
 
 def test_show_a_clause_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
