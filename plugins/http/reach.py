@@ -89,7 +89,7 @@ class Reach:
         if url.userinfo:
             raise AccessDeniedError("an address must not carry a user name or password")
         host = url.raw_host.decode("ascii")
-        port = url.port or _PORTS[url.scheme]
+        port = _PORTS[url.scheme] if url.port is None else url.port
         return Destination(
             scheme=url.scheme, host=host, port=port, private=self.is_private(host, port)
         )
