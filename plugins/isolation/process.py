@@ -31,6 +31,7 @@ ENDED = "the plugin's process ended"
 
 _ABORT_SECONDS = 1.0
 _CLOSE_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 0.2
 _WRITE_SECONDS = 10.0
 _STRAY = 1_000
 
@@ -80,6 +81,7 @@ class Process:
         self._last = wire.SETUP
         self._stray = 0
         self._pump = asyncio.create_task(self._read())
+        self._watch = asyncio.create_task(self._waited())
 
     @classmethod
     async def start(cls, launch: Launch, start: wire.Start) -> "Process":
@@ -243,7 +245,7 @@ class Process:
                     await self._life.over.wait()
         self.kill(ENDED)
         await self._life.over.wait()
-        await asyncio.gather(self._pump, return_exceptions=True)
+        await asyncio.gather(self._pump, self._watch, return_exceptions=True)
 
     def _give_up(self, number: int, call: _Call) -> None:
         """Ask the process to end a call; one that does not end in time ends the process."""
@@ -267,6 +269,14 @@ class Process:
             self.kill(ENDED)
         finally:
             await self._buried()
+
+    async def _waited(self) -> None:
+        """See that the process has ended even where a child of it holds on to the socket."""
+        await self._process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self._life.over.wait()
+        self.kill(ENDED)
 
     async def _buried(self) -> None:
         self.kill(ENDED)

@@ -44,7 +44,9 @@ class FakeHTTP(httpx.AsyncBaseTransport):
 
     def client(self) -> httpx.AsyncClient:
         """A client over it, as ``Access.http``."""
-        return httpx.AsyncClient(transport=self, follow_redirects=True)
+        return httpx.AsyncClient(
+            transport=self, follow_redirects=True, headers={"User-Agent": "Corral"}
+        )
 
 
 def answering(answers: Mapping[str, Any], *, status: int = 404) -> Answer:
