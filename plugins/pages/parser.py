@@ -28,13 +28,20 @@ class PageParser:
         self._limits = limits
         self._turns = asyncio.Semaphore(limits.parsers)
         self._idle: list[Process] = []
+        self._all: set[Process] = set()
+
+    @property
+    def processes(self) -> int:
+        """How many are running."""
+        return len(self._all)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        while self._idle:
-            await _stop(self._idle.pop())
+        self._idle.clear()
+        while self._all:
+            await self._stop(next(iter(self._all)))
 
     async def ask(self, question: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         """The worker's answer to ``question`` about ``body``.
@@ -48,13 +55,13 @@ class PageParser:
                 async with asyncio.timeout(self._limits.parse_seconds):
                     answer = await _exchange(process, question, body)
             except TimeoutError:
-                await _stop(process)
+                await self._stop(process)
                 raise ToolError("the page takes too long to read; try another source") from None
             except (asyncio.IncompleteReadError, ConnectionError, ValueError):
-                await _stop(process)
+                await self._stop(process)
                 raise ToolError("the page cannot be read; try another source") from None
             except BaseException:
-                await _stop(process)
+                await self._stop(process)
                 raise
             self._idle.append(process)
         if "error" in answer:
@@ -62,7 +69,7 @@ class PageParser:
         return answer
 
     async def _start(self) -> Process:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
             "-m",
@@ -73,6 +80,14 @@ class PageParser:
             stderr=DEVNULL,
             env={"PYTHONPATH": os.pathsep.join(sys.path), "LANG": "C.UTF-8"},
         )
+        self._all.add(process)
+        return process
+
+    async def _stop(self, process: Process) -> None:
+        self._all.discard(process)
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 async def _exchange(process: Process, question: Mapping[str, Any], body: bytes) -> dict[str, Any]:
@@ -88,9 +103,3 @@ async def _exchange(process: Process, question: Mapping[str, Any], body: bytes) 
     if not isinstance(answer, dict):
         raise ValueError("an answer that is no object")  # noqa: TRY004 - a value from outside
     return answer
-
-
-async def _stop(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
-    await process.wait()

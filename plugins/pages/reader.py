@@ -16,6 +16,7 @@ from plugins.pages.robots import Robots
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT = frozenset({"application/json", "application/xml", "application/ld+json"})
 _TEXT_ENDINGS = ("+json", "+xml")
+_NO_ADDRESS = "url is not a web address; give one such as https://…"
 _ACCEPT = "text/html, application/xhtml+xml, text/plain;q=0.9, application/json;q=0.8, */*;q=0.1"
 
 
@@ -46,7 +47,9 @@ class PageReader:
         try:
             asked = httpx.URL(url)
         except httpx.InvalidURL:
-            raise ToolError("url is not a web address; give one such as https://…") from None
+            raise ToolError(_NO_ADDRESS) from None
+        if asked.scheme not in ("http", "https"):
+            raise ToolError(_NO_ADDRESS)
         try:
             response = await self._get(http, asked)
             async with aclosing(response):
@@ -120,8 +123,9 @@ def _kind(response: httpx.Response) -> tuple[str, str | None]:
     if not response.is_success:
         raise ToolError(f"{host} answered {_status(response.status_code)}; try another source")
     header = Message()
-    header["content-type"] = response.headers.get("content-type", "application/octet-stream")
-    media, charset = header.get_content_type(), header.get_content_charset()
+    header["content-type"] = response.headers.get("content-type", "")
+    charset = header.get_content_charset()
+    media = str(header["content-type"]).partition(";")[0].strip().lower()
     if media in _HTML:
         return "html", charset
     if media.startswith("text/") or media in _TEXT or media.endswith(_TEXT_ENDINGS):
