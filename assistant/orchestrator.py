@@ -224,19 +224,20 @@ class Orchestrator:
         return False
 
     async def _take_up(self, approval: Approval, emit: Emit) -> None:
-        taken = None if self._questions is None else await self._questions.take(approval)
-        if taken is None:
-            raise UnknownApprovalError("the turn of this approval does not wait for it")
-        turn = taken.suspended.turn
-        if not turn.remembered:
-            await self._go_on(taken, emit, None)
-            return
-        opened = await self._store.open(turn.key, turn.id)
+        asked = approval.asked
+        opened = await self._store.open(asked.key, asked.turn)
         if isinstance(opened, Answered):
             _replay(emit, opened.answer)
             return
         async with holding(self._store, opened.lease, self._limits.renew_every):
-            await self._go_on(taken, emit, opened.lease)
+            taken = None if self._questions is None else await self._questions.take(approval)
+            if taken is None:
+                raise UnknownApprovalError("the turn of this approval does not wait for it")
+            if taken.suspended.turn.remembered:
+                await self._go_on(taken, emit, opened.lease)
+                return
+            await self._go_on(taken, emit, None)
+            await self._store.release(opened.lease)
 
     async def _go_on(self, taken: Taken, emit: Emit, lease: Lease | None) -> None:
         suspended = taken.suspended

@@ -94,6 +94,8 @@ def _advice(error: errors.CorralError) -> tuple[Exit, str]:
     match error:
         case errors.SettingsError():
             return Exit.USAGE, "`corral doctor` shows what is set and what would be right"
+        case errors.PluginStartError():
+            return Exit.USAGE, "`corral plugin list` shows what is installed and enabled"
         case errors.InvalidTurnError():
             return Exit.USAGE, "change the message and send it again"
         case errors.ModelUnavailableError():

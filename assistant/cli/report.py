@@ -1,10 +1,11 @@
 """What one turn came to, in words for people and as JSON for machines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.events import Finished, Judged
+from assistant.approval.asked import Asked
+from assistant.events import Cited, Finished, Judged
 from guards.verdict import Finding, Judgement, Unscanned
 
 SHOWN_HAZARDS = 2
@@ -53,6 +54,26 @@ class GuardSummary:
 _WORDS = {"user_input": "input", "reply": "reply", "reply_so_far": "reply"}
 
 
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What a turn told beside its text: the tools that ran, its sources, its question."""
+
+    tools: list[str] = field(default_factory=list)
+    sources: list[Cited] = field(default_factory=list)
+    asked: Asked | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        asked = self.asked
+        return {
+            "tools": self.tools,
+            "citations": [
+                {"number": s.number, "title": s.citation.title, "url": s.citation.url}
+                for s in self.sources
+            ],
+            "approval": None if asked is None else {"id": asked.id, "tool": asked.tool},
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnReport:
     """A finished turn.
@@ -60,6 +81,7 @@ class TurnReport:
     Attributes:
         reply: what was shown: the released text, or the policy's own.
         judged: every decision taken on the way.
+        told: what there was beside text.
         finished: the turn's last event.
         first_text: seconds until the first text was shown; ``None`` when there was none.
         total: seconds the whole turn took.
@@ -67,6 +89,7 @@ class TurnReport:
 
     reply: str
     judged: tuple[Judged, ...]
+    told: Told
     finished: Finished
     first_text: float | None
     total: float
@@ -101,6 +124,7 @@ class TurnReport:
             "finish_reason": str(self.finished.reason),
             "log_id": self.finished.log_id,
             "replayed": self.finished.replayed,
+            **self.told.as_json(),
             "guards": [summary.as_json() for summary in self.guards()],
             "prompt_tokens": self.finished.usage.prompt_tokens,
             "completion_tokens": self.finished.usage.completion_tokens,

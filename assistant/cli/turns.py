@@ -9,16 +9,22 @@ from typing import assert_never
 from assistant import bootstrap
 from assistant.bootstrap import Assistant, Progress
 from assistant.cli.exits import Exit, Failed
-from assistant.cli.report import TurnReport
+from assistant.cli.report import Told, TurnReport
 from assistant.cli.terminal import Terminal
 from assistant.clock import random_id
 from assistant.events import (
+    ApprovalNeeded,
+    Cited,
     Finished,
+    ImageReleased,
     Judged,
     Refused,
     Retracted,
     TextReleased,
     ToolCallReleased,
+    ToolFinished,
+    ToolProgressed,
+    ToolStarted,
 )
 from assistant.locale import locale_of
 from assistant.settings import Settings, load_settings
@@ -98,6 +104,7 @@ async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnRepo
     start = loop.time()
     shown: list[str] = []
     judged: list[Judged] = []
+    told = Told()
     finished: Finished | None = None
     first_text: float | None = None
     async with aclosing(assistant.orchestrator.run(turn)) as events:
@@ -115,18 +122,38 @@ async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnRepo
                     terminal.write("\n[withdrawn] ")
                     terminal.write(text)
                     shown = [text]
+                case ToolStarted(tool=tool, plugin=plugin):
+                    told.tools.append(tool)
+                    terminal.note(f"[{plugin}: {tool}]")
+                case ToolProgressed(text=text):
+                    terminal.note(f"[{text}]")
+                case ToolFinished(tool=tool, failure=failure):
+                    if failure is not None:
+                        terminal.note(f"[{tool}: {failure.replace('_', ' ')}]")
+                case Cited():
+                    told.sources.append(event)
+                case ImageReleased(picture=picture):
+                    terminal.line(f"[{picture.media_type}, {len(picture.data)} bytes]")
+                case ApprovalNeeded(asked=asked):
+                    told.asked = asked
+                    shown.append(asked.shown)
+                    terminal.write(asked.shown)
                 case ToolCallReleased():
-                    pass  # no tools are offered from a terminal
+                    pass  # no tools of its own are offered from a terminal
                 case Finished():
                     finished = event
                 case _:
                     assert_never(event)
     terminal.line()
+    for source in told.sources:
+        citation = source.citation
+        terminal.line(f"[{source.number}] {citation.title} {citation.url}", "dim")
     if finished is None:
         raise RuntimeError("the turn ended without its last event")
     return TurnReport(
         reply="".join(shown),
         judged=tuple(judged),
+        told=told,
         finished=finished,
         first_text=first_text,
         total=loop.time() - start,

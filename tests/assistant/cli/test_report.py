@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.cli.report import SHOWN_HAZARDS, TurnReport, milliseconds, summarise
+from assistant.cli.report import SHOWN_HAZARDS, Told, TurnReport, milliseconds, summarise
 from assistant.events import Finished, FinishReason, Judged, Usage
 from guards.conversation import Subject
 from guards.hazards import Hazard
@@ -81,6 +81,7 @@ def test_people_see_the_top_hazards_and_machines_all() -> None:
 
 def test_one_line_holds_the_turn() -> None:
     report = TurnReport(
+        told=Told(),
         reply="words",
         judged=(judged(Subject.USER_INPUT, verdict(hate=0.9)),),
         finished=finished(decision="refuse", clause="hate-speech", replayed=True),
@@ -98,7 +99,12 @@ def test_one_line_holds_the_turn() -> None:
 @pytest.mark.parametrize("decision", ["allow", "rewrite", "steer"])
 def test_what_lets_the_model_speak_is_not_blocked(decision: str) -> None:
     report = TurnReport(
-        reply="", judged=(), finished=finished(decision=decision), first_text=None, total=0.1
+        told=Told(),
+        reply="",
+        judged=(),
+        finished=finished(decision=decision),
+        first_text=None,
+        total=0.1,
     )
     assert not report.blocked
     assert "first text" not in report.as_text()
