@@ -1,0 +1,213 @@
+"""Which arguments of a tool call the user or the operator wrote, and what the others hold."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from guards.conversation import Confidentiality, Integrity, Message, Source
+from plugins.provenance.amounts import amount, moment, names_amount, names_moment
+from plugins.provenance.bounded import inside, is_bounded
+from plugins.provenance.sending import Payload, class_of
+from plugins.provenance.spelling import bare, plain, spaced, stands
+
+MOST_LEAVES = 500
+"""Values within one argument that are looked at; one with more is not taken as anybody's."""
+_DEPTH = 12
+_LONGEST = 20_000
+"""Characters of a value that are looked for in what the user wrote."""
+_WORK = 50_000_000
+"""Characters read to trace one call; what is left after that is not taken as anybody's."""
+
+_SOURCES = frozenset({Source.USER, Source.OPERATOR})
+_POINTERS = re.compile(
+    r"https?://[^\s<>\"']+|www\.[^\s<>\"']+"
+    r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+    r"|(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,8}(?:ai|app|biz|cc|cn|co|com|de|dev|eu|fr|info|io|ly|me|net|org"
+    r"|ru|site|top|uk|us|xyz)(?:/[^\s<>\"']*)?(?![\w@])"
+    r"|(?<!\w)[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,3})?(?!\w)"
+    r"|(?<!\w)\+?\d(?:[ -]?\d){8,40}(?!\w)",
+    re.ASCII,
+)
+"""What in a free text leads people somewhere: links, addresses, accounts, telephone numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """Where a call's arguments come from.
+
+    Attributes:
+        influenced: whether data is in the context that neither user nor operator wrote, and the
+            call is not wholly theirs: an argument is not, or none at all is.
+        untrusted: names of the arguments that neither wrote, targets first.
+        targets: those of ``untrusted`` that say where to, to whom, how much or which. A free text
+            is one as well where it leads people somewhere that neither wrote.
+        sends: the highest class of what the arguments hold of the context.
+    """
+
+    influenced: bool
+    untrusted: tuple[str, ...]
+    targets: tuple[str, ...]
+    sends: Confidentiality
+
+
+def trace(
+    tool_name: str,  # noqa: ARG001 - the seam's shape: no rule here may depend on a name
+    arguments: Mapping[str, Any],
+    context: tuple[Message, ...],
+    *,
+    content: frozenset[str],
+    schema: Mapping[str, Any],
+) -> Traced:
+    """Trace ``arguments`` back to the messages of ``context``.
+
+    Trusted messages are those of the user and the operator. The model's own are not, as it may
+    repeat in them what it read elsewhere. ``content`` names the arguments that are free text.
+    """
+    words = _Words(context)
+    targets, payloads, others = [], [], []
+    trusted = False
+    for name, value in arguments.items():
+        standing = _Argument(name=name, value=value, schema=schema, words=words)
+        kind = standing.kind()
+        trusted = trusted or kind is _Kind.TRUSTED
+        if kind is not _Kind.UNTRUSTED:
+            continue
+        free = name in content
+        if free and not standing.points_elsewhere():
+            others.append(name)
+        else:
+            targets.append(name)
+        payloads += [Payload(text=text, content=free) for text in standing.foreign]
+    tainted = any(m.provenance.integrity is Integrity.UNTRUSTED for m in context)
+    return Traced(
+        influenced=tainted and (bool(targets or others) or not trusted),
+        untrusted=(*targets, *others),
+        targets=tuple(targets),
+        sends=class_of(payloads, context) if payloads else Confidentiality.PUBLIC,
+    )
+
+
+class _Kind(Enum):
+    TRUSTED = auto()
+    BOUNDED = auto()
+    UNTRUSTED = auto()
+
+
+class _Words:
+    """What user and operator wrote, made plain when it is first asked about."""
+
+    __slots__ = ("_context", "_read", "_texts")
+
+    def __init__(self, context: Sequence[Message]) -> None:
+        self._context = context
+        self._texts: list[str] | None = None
+        self._read = 0
+
+    @property
+    def texts(self) -> list[str]:
+        if self._texts is None:
+            self._texts = [
+                spaced(plain(message.text))
+                for message in self._context
+                if message.provenance.integrity is Integrity.TRUSTED
+                and message.provenance.source in _SOURCES
+            ]
+        return self._texts
+
+    def hold(self, value: object) -> bool:
+        """Whether one of the messages holds ``value``."""
+        if self._read > _WORK:
+            return False
+        self._read += sum(map(len, self.texts))
+        match value:
+            case str():
+                return self._hold_text(value)
+            case bool():
+                return False
+            case int() | float():
+                return self._hold_amount(value)
+            case _:
+                return False
+
+    def _hold_text(self, value: str) -> bool:
+        if len(value) > _LONGEST:
+            return False
+        even = bare(plain(value))
+        # A letter or digit alone stands in nearly any text, so it says nothing.
+        if len(even) > 1 or not even.isascii():
+            if even and any(stands(even, text) for text in self.texts):
+                return True
+            when = moment(even)
+            if when is not None:
+                return any(names_moment(when, text) for text in self.texts)
+            return self._hold_amount(even)
+        return False
+
+    def _hold_amount(self, value: object) -> bool:
+        number = amount(value)
+        return number is not None and any(names_amount(number, text) for text in self.texts)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Argument:
+    """One argument, and the texts in it that neither user nor operator wrote."""
+
+    name: str
+    value: Any
+    schema: Mapping[str, Any]
+    words: _Words
+    foreign: list[str] = field(default_factory=list)
+
+    def kind(self) -> _Kind:
+        """What the argument is, all leaves taken together."""
+        own = inside(self.name, self.schema, self.schema)
+        # An argument that no property names has a name of its maker's choice.
+        strange = [] if own is not None else [self.name]
+        kinds = {self._leaf(text, None) for text in strange}
+        for count, (leaf, schema) in enumerate(self._leaves(self.value, own or {}, 0)):
+            if count >= MOST_LEAVES:
+                self.foreign.append(str(self.value))
+                return _Kind.UNTRUSTED
+            kinds.add(self._leaf(leaf, schema))
+        if _Kind.UNTRUSTED in kinds:
+            return _Kind.UNTRUSTED
+        return _Kind.TRUSTED if _Kind.TRUSTED in kinds else _Kind.BOUNDED
+
+    def points_elsewhere(self) -> bool:
+        """Whether the foreign texts hold a link, an address or an account that nobody who is
+        trusted wrote."""
+        return any(
+            not self.words.hold(found.group())
+            for text in self.foreign
+            for found in _POINTERS.finditer(plain(text))
+        )
+
+    def _leaf(self, leaf: Any, schema: Mapping[str, Any] | None) -> _Kind:
+        if self.words.hold(leaf):
+            return _Kind.TRUSTED
+        if schema is not None and is_bounded(leaf, schema, self.schema):
+            return _Kind.BOUNDED
+        self.foreign.append(leaf if isinstance(leaf, str) else str(leaf))
+        return _Kind.UNTRUSTED
+
+    def _leaves(
+        self, value: Any, schema: Mapping[str, Any], depth: int
+    ) -> Iterator[tuple[Any, Mapping[str, Any] | None]]:
+        if depth > _DEPTH:
+            yield str(value), None
+            return
+        match value:
+            case dict() if value:
+                for name, inner in value.items():
+                    own = inside(name, schema, self.schema)
+                    if own is None:
+                        yield name, None
+                    yield from self._leaves(inner, own or {}, depth + 1)
+            case list() | tuple() if value:
+                own = inside(None, schema, self.schema) or {}
+                for inner in value:
+                    yield from self._leaves(inner, own, depth + 1)
+            case _:
+                yield value, schema
