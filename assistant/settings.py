@@ -60,6 +60,7 @@ BaseUrl = Annotated[AnyHttpUrl, AfterValidator(_without_credentials)]
 BaseUrls = Annotated[tuple[BaseUrl, ...], NoDecode, BeforeValidator(_list)]
 GuardName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 GuardNames = Annotated[tuple[GuardName, ...], NoDecode, BeforeValidator(_list)]
+PluginNames = Annotated[tuple[GuardName, ...], NoDecode, BeforeValidator(_list)]
 ApiKeys = Annotated[dict[SecretStr, str], NoDecode, BeforeValidator(_map)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -121,6 +122,23 @@ class Settings(BaseSettings):
         32_000, ge=1, le=10_000_000, description="Cap on one message's characters."
     )
 
+    # plugins
+    plugins: PluginNames | None = Field(
+        None, description="Plugins to enable instead of those that the plugin file enables."
+    )
+    plugin_file: Path | None = Field(
+        None, description="YAML file of plugins; by default plugins.yaml in the data directory."
+    )
+    tool_calls: Literal["auto", "native", "constrained", "commands"] = Field(
+        "auto",
+        description="How the model calls tools: in the engine's own format, as constrained JSON, "
+        "or not at all, so that only people call them by name; auto is commands for the embedded "
+        "llama.cpp and native for any other engine.",
+    )
+    tool_rounds: int = Field(
+        6, ge=1, le=100, description="How often a turn may call tools before it must answer."
+    )
+
     # memory
     redis_url: SecretStr = Field(
         SecretStr(""), description="Redis 7+ or Valkey; none starts an embedded Valkey."
@@ -143,6 +161,11 @@ class Settings(BaseSettings):
     api_keys: ApiKeys = Field(
         default_factory=dict,
         description='Bearer keys and their tenant, {"key": "tenant"}; none serves loopback only.',
+    )
+    approver_keys: ApiKeys = Field(
+        default_factory=dict,
+        description="Bearer keys that answer all approvals of their tenant and open nothing else, "
+        '{"key": "tenant"}.',
     )
     max_body_bytes: int = Field(
         1_048_576, ge=1024, le=1_073_741_824, description="Cap on a request body."
@@ -172,8 +195,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "CORRAL_HOST is not a loopback address, so CORRAL_API_KEYS must hold at least one"
             )
-        if any(not key.get_secret_value() or not tenant for key, tenant in self.api_keys.items()):
-            raise ValueError("CORRAL_API_KEYS must not hold an empty key or tenant")
+        for name, keys in (("API", self.api_keys), ("APPROVER", self.approver_keys)):
+            if any(not key.get_secret_value() or not tenant for key, tenant in keys.items()):
+                raise ValueError(f"CORRAL_{name}_KEYS must not hold an empty key or tenant")
+        if self.approver_keys and not self.api_keys:
+            raise ValueError(
+                "CORRAL_APPROVER_KEYS needs CORRAL_API_KEYS: without those everybody on this "
+                "machine may answer approvals"
+            )
+        if self.approver_keys.keys() & self.api_keys.keys():
+            raise ValueError("CORRAL_APPROVER_KEYS must not hold a key of CORRAL_API_KEYS")
         return self
 
     @property
@@ -185,6 +216,11 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def plugins_yaml(self) -> Path:
+        """The plugin file, which need not exist unless the setting names it."""
+        return self.plugin_file or self.data_dir / "plugins.yaml"
 
     @property
     def decisions_dir(self) -> Path:

@@ -14,13 +14,19 @@ from assistant.api.failures import JSON_TYPE, ApiError, Reporter
 from assistant.api.gate import send_error
 from assistant.api.metrics import TurnMeter
 from assistant.events import (
+    ApprovalNeeded,
+    Cited,
     Event,
     Finished,
+    ImageReleased,
     Judged,
     Refused,
     Retracted,
     TextReleased,
     ToolCallReleased,
+    ToolFinished,
+    ToolProgressed,
+    ToolStarted,
 )
 
 _STREAM_START = {
@@ -125,6 +131,11 @@ class Answer(Response):
                     meter.judged(event)
                 case ToolCallReleased(call=call):
                     await self._send_chunk(writer.tool_call(call), send)
+                case ToolStarted() | ToolProgressed() | ToolFinished() | Cited() | ImageReleased():
+                    await self._send_chunk(writer.event(event), send)
+                case ApprovalNeeded(asked=asked):
+                    meter.text()
+                    await self._send_chunk(writer.question(asked), send)
                 case Refused(text=text):
                     meter.text()
                     await self._send_chunk(writer.text(text), send)
@@ -151,6 +162,11 @@ class Answer(Response):
                     meter.judged(event)
                 case ToolCallReleased(call=call):
                     reply.calls.append(call)
+                case ToolStarted() | ToolProgressed() | ToolFinished() | Cited() | ImageReleased():
+                    reply.extras.add(event)
+                case ApprovalNeeded(asked=asked):
+                    meter.text()
+                    reply.question(asked)
                 case Retracted():
                     retracted = event
                 case Finished():

@@ -1,6 +1,6 @@
 """The shapes of what is answered, for the OpenAPI description; tests hold the answers to them."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,10 +45,99 @@ class ToolCallPiece(ToolCall):
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
+class ApprovalAsked(Shape):
+    """A person's word that the turn waits for; `POST /v1/approvals/{id}` gives it."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Any] | None = Field(
+        description="Exactly what would run; `null` once the turn was finished."
+    )
+    text: str = Field(description="The question, in the person's language.")
+    approver: Literal["user", "operator"] = Field(description="Whose word counts.")
+    expires_at: int = Field(description="Seconds since the epoch.")
+
+
+class Approval(ApprovalAsked):
+    """A question to a person, and its answer."""
+
+    object: Literal["approval"]
+    status: Literal["waiting", "approved", "denied", "expired"]
+    plugin: str
+    user: str
+    session: str
+    turn: str
+    clause: str | None = Field(description="The policy's clause that wants a person's word.")
+    created_at: int
+    answered_at: int | None
+    answered_by: Literal["user", "operator", "word"] | None = Field(
+        description="`word`: the user's next message said yes or no."
+    )
+
+
+class ApprovalList(Shape):
+    object: Literal["list"]
+    data: list[Approval] = Field(description="Newest first.")
+
+
+class Source(Shape):
+    """What `[number]` in the reply refers to."""
+
+    number: int
+    title: str
+    url: str
+    text: str = Field(description="The passage that was used; may be empty.")
+
+
+class ToolRun(Shape):
+    """A call of one of the server's tools."""
+
+    call: str
+    tool: str
+    failure: str | None
+    artifact: Any = Field(description="Data for the application; what it is, the tool says.")
+
+
+class Image(Shape):
+    url: str = Field(description="A base64 `data:` URL.")
+    alt: str
+
+
+class ToolStarted(Shape):
+    type: Literal["tool_started"]
+    call: str
+    tool: str
+    plugin: str
+
+
+class ToolProgress(Shape):
+    type: Literal["tool_progress"]
+    call: str
+    text: str
+
+
+class ToolFinished(ToolRun):
+    type: Literal["tool_finished"]
+
+
+class CitationReleased(Source):
+    type: Literal["citation"]
+
+
+class ImageReleased(Image):
+    type: Literal["image"]
+
+
+CorralEvent = Annotated[
+    ToolStarted | ToolProgress | ToolFinished | CitationReleased | ImageReleased,
+    Field(discriminator="type"),
+]
+
+
 class CorralAnswer(Shape):
     """What was decided about the turn, and where the proof is."""
 
-    decision: Literal["allow", "rewrite", "steer", "support", "refuse", "escalate"]
+    decision: Literal["allow", "ask", "rewrite", "steer", "support", "refuse", "escalate"]
     clause: str | None = Field(description="The policy's clause that decided, if one did.")
     log_id: str = Field(description="Entry of the decision log.")
     replayed: bool = Field(description="The message had been answered before; this is that answer.")
@@ -58,6 +147,14 @@ class CorralAnswer(Shape):
     )
     text: str | None = Field(
         None, description="In a stream, what to show instead of what was withdrawn."
+    )
+    approval: ApprovalAsked | None = Field(
+        None, description="What the turn waits for, when `decision` is `ask`."
+    )
+    citations: list[Source] | None = Field(None, description="The reply's sources.")
+    tools: list[ToolRun] | None = Field(None, description="The server's tools that ran.")
+    images: list[Image] | None = Field(
+        None, description="For the user; in a stream each comes as an event of its own."
     )
 
 
@@ -106,10 +203,13 @@ class ChatCompletionChunk(Shape):
     created: int
     model: str
     choices: list[ChunkChoice] = Field(
-        max_length=1, description="Empty in the chunk that carries the usage."
+        max_length=1, description="Empty in chunks that carry the usage or an event."
     )
     usage: Usage | None = None
     corral: CorralAnswer | None = Field(None, description="On the chunk with the finish_reason.")
+    corral_event: CorralEvent | None = Field(
+        None, description="What is no text, in a chunk of its own that has no choices."
+    )
 
 
 class UnscannedBy(Shape):

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assistant.api import answers, docs_page, endpoints
+from assistant.api import answers, approvals, docs_page, endpoints
+from assistant.api.approval_request import ApprovalRequest
 from assistant.api.chat_request import ChatRequest
 from assistant.api.failures import ApiError, Reporter
 from assistant.api.gate import OPEN_PATHS, Gate
@@ -95,7 +96,12 @@ def _application(
         # Its records would hold the text of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.add_middleware(Gate, keyring=Keyring(settings.api_keys), reporter=tools.reporter)
+    app.add_middleware(
+        Gate,
+        keyring=Keyring(settings.api_keys),
+        approvers=Keyring(settings.approver_keys),
+        reporter=tools.reporter,
+    )
     app.add_exception_handler(HTTPException, _http_error)
     _add_routes(app)
     _describe_once(app)
@@ -149,6 +155,22 @@ def _add_routes(app: FastAPI) -> None:
         "POST",
         answers.Judgement,
         openapi_extra=body_of(JudgeRequest),
+    )
+    add(
+        "/v1/approvals",
+        approvals.approvals,
+        "GET",
+        answers.ApprovalList,
+        openapi_extra=approvals.LIST_PARAMETERS,
+    )
+    add("/v1/approvals/{approval}", approvals.approval, "GET", answers.Approval)
+    add(
+        "/v1/approvals/{approval}",
+        approvals.answer_approval,
+        "POST",
+        answers.ChatCompletion,
+        success={"content": stream_of(answers.ChatCompletionChunk)},
+        openapi_extra=body_of(ApprovalRequest),
     )
     add("/v1/models", endpoints.models, "GET", answers.ModelList)
     add("/v1/models/{model:path}", endpoints.model, "GET", answers.Model)

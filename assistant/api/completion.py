@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from assistant.api.extras import Extra, Extras, extra_body
+from assistant.approval.asked import Asked
 from assistant.events import Finished, Retracted, Usage
 from guards.conversation import ToolCall
 
@@ -27,7 +29,17 @@ class Heading:
 class ChunkWriter:
     """Renders a turn's events as server-sent ``chat.completion.chunk`` objects."""
 
-    __slots__ = ("_calls", "_heading", "_include_usage", "_prefix", "_role", "_suffix", "_usage")
+    __slots__ = (
+        "_calls",
+        "_extras",
+        "_head",
+        "_heading",
+        "_include_usage",
+        "_prefix",
+        "_role",
+        "_suffix",
+        "_usage",
+    )
 
     def __init__(self, heading: Heading, *, include_usage: bool) -> None:
         self._heading = heading
@@ -40,12 +52,14 @@ class ChunkWriter:
                 "model": heading.model,
             }
         )
-        self._prefix = b"data: " + head[:-1] + b',"choices":[{"index":0,"delta":{'
+        self._head = b"data: " + head[:-1]
+        self._prefix = self._head + b',"choices":[{"index":0,"delta":{'
         # With include_usage every chunk but the last carries a null usage, as in OpenAI's.
         self._usage = b',"usage":null' if include_usage else b""
         self._suffix = b'},"logprobs":null,"finish_reason":null}]' + self._usage + b"}\n\n"
         self._role = b'"role":"assistant",'
         self._calls = 0
+        self._extras = Extras()
 
     def text(self, text: str) -> bytes:
         """A piece of the reply."""
@@ -60,6 +74,18 @@ class ChunkWriter:
         self._calls += 1
         return b"".join((self._prefix, role, content, b'"tool_calls":', delta, self._suffix))
 
+    def event(self, event: Extra) -> bytes:
+        """What is no text: a chunk without choices, which clients that don't know it skip."""
+        self._extras.add(event)
+        body = orjson.dumps(extra_body(event))
+        parts = (self._head, b',"choices":[]', self._usage, b',"corral_event":', body, b"}\n\n")
+        return b"".join(parts)
+
+    def question(self, asked: Asked) -> bytes:
+        """A question to a person, as text for clients that know nothing of approvals."""
+        self._extras.asked = asked
+        return self.text(asked.shown if self._role else f"\n\n{asked.shown}")
+
     def end(self, finished: Finished, retracted: Retracted | None) -> bytes:
         """The last chunk with a choice, the usage when asked for, and the end of the stream."""
         role, self._role = self._role, b""
@@ -68,6 +94,8 @@ class ChunkWriter:
         if retracted is not None:
             corral["retracted"] = True
             corral["text"] = retracted.text
+        else:
+            corral |= self._extras.body(images=False)
         closing = b"".join(
             (
                 self._prefix,
@@ -109,6 +137,12 @@ class WholeReply:
     heading: Heading
     texts: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
+    extras: Extras = field(default_factory=Extras)
+
+    def question(self, asked: Asked) -> None:
+        """A question to a person, as text for clients that know nothing of approvals."""
+        self.extras.asked = asked
+        self.texts.append(f"\n\n{asked.shown}" if self.texts else asked.shown)
 
     def body(self, finished: Finished, retracted: Retracted | None) -> bytes:
         """The completion. What was retracted never reached the client, so it is replaced."""
@@ -119,6 +153,8 @@ class WholeReply:
         if retracted is not None:
             corral["retracted"] = True
             text, calls = retracted.text, []
+        else:
+            corral |= self.extras.body(images=True)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         if calls:
             message["content"] = text or None

@@ -1,5 +1,6 @@
 """The endpoints: from a request to an answer."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from assistant.api.fields import read
 from assistant.api.health import alive, metrics_answer, readiness_answer
 from assistant.api.metrics import TurnMeter
 from assistant.api.parts import Parts
+from assistant.events import Event
 
 ALIAS = "corral"
 """A model name that always means the one that is served."""
@@ -51,17 +53,34 @@ async def chat_completions(request: Request) -> Response:
         locale=settings.locale,
     )
     options = chat.stream_options
-    return Answer(
+    return answering(
+        parts,
         assistant.orchestrator.run(turn),
+        stream=bool(chat.stream),
+        include_usage=options is not None and bool(options.include_usage),
+    )
+
+
+def answering(
+    parts: Parts,
+    events: AsyncGenerator[Event, None],
+    *,
+    stream: bool,
+    include_usage: bool = False,
+) -> Answer:
+    """A turn's events as a chat completion."""
+    assistant, tools = parts.assistant, parts.tools
+    return Answer(
+        events,
         Heading(
             id=tools.ids("chatcmpl-"),
             created=int(tools.clock.now()),
             model=assistant.engine.model,
             policy=assistant.policy.label,
         ),
-        stream=bool(chat.stream),
-        include_usage=options is not None and bool(options.include_usage),
-        deadline=settings.turn_timeout + UNREAD_SECONDS,
+        stream=stream,
+        include_usage=include_usage,
+        deadline=assistant.settings.turn_timeout + UNREAD_SECONDS,
         capacity=parts.capacity,
         meter=TurnMeter(tools.metrics),
         reporter=tools.reporter,

@@ -11,6 +11,8 @@ import orjson
 
 from assistant.clock import Ids
 from assistant.errors import (
+    ApprovalAnsweredError,
+    ApprovalExpiredError,
     ContextTooLongError,
     CorralError,
     EngineError,
@@ -22,6 +24,7 @@ from assistant.errors import (
     LogUnavailableError,
     MemoryUnavailableError,
     SessionBusyError,
+    UnknownApprovalError,
 )
 
 logger = logging.getLogger("corral.api")
@@ -109,6 +112,16 @@ def translate(error: Exception) -> ApiError:
                 "corral.session",
                 RETRY_SOON,
             )
+        case UnknownApprovalError():
+            return ApiError(
+                404, error.code, "there is no such approval, or its turn is finished already"
+            )
+        case ApprovalExpiredError():
+            return ApiError(
+                410, error.code, "the approval was not answered in time; ask for the action again"
+            )
+        case ApprovalAnsweredError():
+            return ApiError(409, error.code, "the approval has another answer, which stands")
         case CorralError():
             return _unavailable(error)
         case _:

@@ -9,10 +9,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.api.failures import JSON_TYPE, ApiError, Reporter
-from assistant.api.keys import LOCAL_TENANT, Keyring
+from assistant.api.keys import LOCAL_ONLY, LOCAL_TENANT, Keyring, Role
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
 """Served without a key, as is everything below ``/docs/``. Anything else needs one."""
+
+APPROVALS = "/v1/approvals"
+"""Where approver keys lead, with what is below it. They open nothing else."""
 
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 
@@ -26,9 +29,17 @@ class Gate:
     served: the application that this one is mounted in.
     """
 
-    def __init__(self, app: ASGIApp, *, keyring: Keyring | None, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keyring: Keyring | None,
+        reporter: Reporter,
+        approvers: Keyring = LOCAL_ONLY,
+    ) -> None:
         self._app = app
         self._keyring = keyring
+        self._approvers = approvers
         self._reporter = reporter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +57,8 @@ class Gate:
             await send(message)
 
         try:
-            scope.setdefault("state", {})["tenant"] = self._tenant(scope)
+            tenant, role = self._admitted(scope)
+            scope.setdefault("state", {}).update(tenant=tenant, role=role)
             await self._app(scope, receive, forward)
         except ClientDisconnect:
             return
@@ -55,21 +67,28 @@ class Gate:
             if not started:
                 await send_error(send, answer, body)
 
-    def _tenant(self, scope: Scope) -> str:
+    def _admitted(self, scope: Scope) -> tuple[str, Role]:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if self._keyring is None:
-            return LOCAL_TENANT
+            return LOCAL_TENANT, Role.LOCAL
         if not self._keyring:
             _check_local(scope, headers)
-            return LOCAL_TENANT
+            return LOCAL_TENANT, Role.LOCAL
         presented = _values(headers, b"authorization")
-        tenant = self._keyring.tenant(presented[0]) if len(presented) == 1 else None
+        key = presented[0] if len(presented) == 1 else b""
+        tenant, approver_of = self._keyring.tenant(key), self._approvers.tenant(key)
         if tenant is not None:
-            return tenant
+            return tenant, Role.CLIENT
         # An application that is mounted finds its host's prefix in the path.
         path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if approver_of is not None and (path == APPROVALS or path.startswith(f"{APPROVALS}/")):
+            return approver_of, Role.APPROVER
         if path in OPEN_PATHS or path.startswith("/docs/"):
-            return ""
+            return "", Role.NOBODY
+        if approver_of is not None:
+            raise _forbidden(
+                "approver_key", "this key answers approvals and nothing else: use an API key"
+            )
         raise ApiError(
             401,
             "invalid_api_key",

@@ -3,8 +3,23 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
+from enum import StrEnum
 
 from pydantic import SecretStr
+
+
+class Role(StrEnum):
+    """What a request may do."""
+
+    NOBODY = "nobody"
+    """It has no key: only what is open to all."""
+    CLIENT = "client"
+    """An application of the tenant: everything but what only an operator answers for."""
+    APPROVER = "approver"
+    """A person who answers for the assistant: approvals, and nothing else."""
+    LOCAL = "local"
+    """Somebody on this machine, where there are no keys: everything."""
+
 
 LOCAL_TENANT = "local"
 """The tenant of everybody when no keys are set; only loopback clients are served then."""

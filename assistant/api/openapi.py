@@ -1,5 +1,6 @@
 """The OpenAPI description: real schemas for bodies that are read by hand on the hot path."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -7,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from assistant.api.answers import ChatCompletionChunk
+from assistant.api.approval_request import ApprovalRequest
 from assistant.api.chat_request import ChatRequest
 from assistant.api.judge_request import JudgeRequest
 from assistant.api.moderation_request import ModerationRequest
@@ -16,8 +18,16 @@ _EXTRA: tuple[type[BaseModel], ...] = (
     ChatRequest,
     ModerationRequest,
     JudgeRequest,
+    ApprovalRequest,
     ChatCompletionChunk,
 )
+
+
+_PART = re.compile(r"{(\w+)}")
+
+
+def _part(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
@@ -40,6 +50,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         routes=app.routes,
     )
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            # Endpoints take the bare request, which says nothing of the path's parts.
+            operation.setdefault("parameters", []).extend(map(_part, _PART.findall(path)))
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for model in _EXTRA:

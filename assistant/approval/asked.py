@@ -40,6 +40,20 @@ class Asked:
     created: float
     expires: float
 
+    @property
+    def shown(self) -> str:
+        """The question and exactly what would run, for a person to read.
+
+        Characters that are not seen, or that change how others are seen, stand as JSON escapes.
+        """
+        arguments = "".join(c if c.isprintable() else _escaped(c) for c in self.arguments)
+        return f"{self.text}\n{self.tool} {arguments}"
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+
 
 class Answer(StrEnum):
     """A person's word. That it came too late is told by the clock, see :attr:`Asked.expires`."""

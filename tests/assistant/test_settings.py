@@ -41,6 +41,16 @@ def test_a_map_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CORRAL_GUARDS", "llama_guard", "CORRAL_GUARD_URLS must name its server"),
         ("CORRAL_API_KEYS", SECRET, "CORRAL_API_KEYS: must be a JSON object"),
         ("CORRAL_API_KEYS", f'{{"{SECRET}": ""}}', "CORRAL_API_KEYS must not hold an empty"),
+        (
+            "CORRAL_APPROVER_KEYS",
+            f'{{"{SECRET}": ""}}',
+            "CORRAL_APPROVER_KEYS must not hold an empty",
+        ),
+        (
+            "CORRAL_APPROVER_KEYS",
+            f'{{"{SECRET}": "a"}}',
+            "CORRAL_APPROVER_KEYS needs CORRAL_API_KEYS",
+        ),
         ("CORRAL_HOST", "192.0.2.1", "CORRAL_API_KEYS must hold at least one"),
         ("CORRAL_HOST", "::", "CORRAL_API_KEYS must hold at least one"),
         ("CORRAL_PORT", "99999", "CORRAL_PORT: "),
@@ -55,6 +65,16 @@ def test_a_mistake_is_named_and_its_value_is_not(
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert complaint in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_no_key_is_an_applications_and_an_approvers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORRAL_API_KEYS", f'{{"{SECRET}": "acme"}}')
+    monkeypatch.setenv("CORRAL_APPROVER_KEYS", '{"another": "acme"}')
+    assert list(load_settings().approver_keys.values()) == ["acme"]
+    monkeypatch.setenv("CORRAL_APPROVER_KEYS", f'{{"{SECRET}": "acme"}}')
+    with pytest.raises(SettingsError, match="must not hold a key of CORRAL_API_KEYS") as caught:
+        load_settings()
     assert SECRET not in str(caught.value)
 
 

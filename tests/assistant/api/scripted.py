@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from assistant.approval.asked import Approval
 from assistant.audit.entries import EntryBodies
 from assistant.audit.pseudonyms import Pseudonyms
 from assistant.clock import SystemClock
@@ -62,19 +64,36 @@ Script = Callable[[Turn], Iterable[Step]]
 
 @dataclass
 class ScriptedOrchestrator:
-    """Plays events; remembers the turns, and which of them were closed before their end."""
+    """Plays events; remembers the turns, and which of them were closed before their end.
+
+    A turn that is taken up again is played ``resumed``.
+    """
 
     script: Script | Sequence[Step]
+    resumed: Sequence[Step] = ()
     turns: list[Turn] = field(default_factory=list)
+    taken_up: list[Approval] = field(default_factory=list)
     closed: int = 0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, turn: Turn) -> AsyncGenerator[Event, None]:
         self.turns.append(turn)
+        script = self.script(turn) if callable(self.script) else self.script
+        async with aclosing(self._play(script)) as events:
+            async for event in events:
+                yield event
+
+    async def resume(self, approval: Approval) -> AsyncGenerator[Event, None]:
+        self.taken_up.append(approval)
+        async with aclosing(self._play(self.resumed)) as events:
+            async for event in events:
+                yield event
+
+    async def _play(self, script: Iterable[Step]) -> AsyncGenerator[Event, None]:
         done = False
         try:
-            for step in self.script(turn) if callable(self.script) else self.script:
+            for step in script:
                 match step:
                     case Exception():
                         done = True
@@ -102,6 +121,7 @@ def assistant(
     guard: ScriptedGuard | None = None,
     log: Any = None,
     health: dict[str, str] | None = None,
+    approvals: Any = None,
     **overrides: Any,
 ) -> Any:
     """What the interface needs of an assistant, scripted."""
@@ -119,5 +139,6 @@ def assistant(
         entries=EntryBodies(pseudonyms=Pseudonyms(b"0" * 32), retention=Retention.NONE),
         engine=SimpleNamespace(model="tiny-llama"),
         orchestrator=orchestrator,
+        approvals=approvals,
         health=ask,
     )

@@ -10,14 +10,16 @@ from tests.assistant.api.scripted import ScriptedOrchestrator, assistant
 from tests.assistant.api.serving import local_client
 
 PATHS = {
-    "/v1/chat/completions": "post",
-    "/v1/moderations": "post",
-    "/v1/judge": "post",
-    "/v1/models": "get",
-    "/v1/models/{model}": "get",
-    "/healthz": "get",
-    "/readyz": "get",
-    "/metrics": "get",
+    "/v1/chat/completions": ["post"],
+    "/v1/moderations": ["post"],
+    "/v1/judge": ["post"],
+    "/v1/approvals": ["get"],
+    "/v1/approvals/{approval}": ["get", "post"],
+    "/v1/models": ["get"],
+    "/v1/models/{model}": ["get"],
+    "/healthz": ["get"],
+    "/readyz": ["get"],
+    "/metrics": ["get"],
 }
 
 
@@ -40,7 +42,7 @@ def references(node: Any) -> set[str]:
 async def test_every_path_is_described_and_every_reference_resolves() -> None:
     document = (await get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
-    assert {path: next(iter(item)) for path, item in document["paths"].items()} == PATHS
+    assert {path: [*item] for path, item in document["paths"].items()} == PATHS
     schemas = document["components"]["schemas"]
     prefix = "#/components/schemas/"
     assert {name.removeprefix(prefix) for name in references(document)} <= set(schemas)
@@ -50,7 +52,7 @@ async def test_every_path_is_described_and_every_reference_resolves() -> None:
 
 async def test_the_described_examples_are_valid() -> None:
     document = (await get("/openapi.json")).json()
-    for name in ("ChatRequest", "ModerationRequest", "JudgeRequest"):
+    for name in ("ChatRequest", "ModerationRequest", "JudgeRequest", "ApprovalRequest"):
         schema = document["components"]["schemas"][name]
         validator = Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
         assert schema["examples"]
@@ -68,6 +70,17 @@ async def test_bodies_and_streams_have_schemas() -> None:
     assert content["text/event-stream"]["schema"]["$ref"].endswith("/ChatCompletionChunk")
     properties = document["components"]["schemas"]["ChatRequest"]["properties"]
     assert {"messages", "tools", "stream", "corral"} <= set(properties)
+
+
+async def test_the_query_of_the_approvals_is_described() -> None:
+    document = (await get("/openapi.json")).json()
+    parameters = document["paths"]["/v1/approvals"]["get"]["parameters"]
+    assert [(each["name"], each["in"]) for each in parameters] == [
+        ("user", "query"),
+        ("limit", "query"),
+    ]
+    (path,) = document["paths"]["/v1/approvals/{approval}"]["get"]["parameters"]
+    assert (path["name"], path["in"], path["required"]) == ("approval", "path", True)
 
 
 async def test_the_page_loads_nothing_from_elsewhere() -> None:

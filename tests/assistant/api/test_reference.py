@@ -13,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 import assistant.api
 from assistant import errors
 from assistant.api.answers import (
+    Approval,
     ChatCompletion,
     Choice,
     CorralAnswer,
@@ -22,6 +23,7 @@ from assistant.api.answers import (
     Ready,
 )
 from assistant.api.app import build_app
+from assistant.api.approval_request import ApprovalRequest
 from assistant.api.chat_request import (
     DEFAULTS_ONLY,
     HARMLESS_FIELDS,
@@ -40,7 +42,12 @@ from tests.assistant.api.serving import local_client
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/http.md").read_text()
 SOURCE = Path(assistant.api.__path__[0])
-AT_START = (errors.SettingsError, errors.ModelUnavailableError, errors.EngineStartError)
+AT_START = (
+    errors.SettingsError,
+    errors.ModelUnavailableError,
+    errors.EngineStartError,
+    errors.PluginStartError,
+)
 """Raised before anything is served, so never answered."""
 
 
@@ -130,6 +137,7 @@ def test_every_path_is_documented_with_its_key() -> None:
         ("The `corral` field", set(CorralOptions.model_fields)),
         ("Reply", set(CorralAnswer.model_fields)),
         ("Moderations", {*ModerationRequest.model_fields, *ModerationResult.model_fields}),
+        ("Approvals", {*Approval.model_fields, *ApprovalRequest.model_fields}),
         ("Judge", {*JudgeRequest.model_fields, *JudgementResult.model_fields}),
     ],
 )

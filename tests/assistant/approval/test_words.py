@@ -17,8 +17,8 @@ NO = {
     "ar": "لا", "bn": "না", "cs": "Ne", "da": "Nej", "de": "Nein", "el": "Όχι", "en": "No",
     "es": "No", "fa": "نه", "fi": "Ei", "fr": "Non", "he": "לא", "hi": "नहीं", "hu": "Nem",
     "id": "Tidak", "it": "No", "ja": "いいえ", "ko": "아니요", "nb": "nei", "nl": "Nee",
-    "pl": "Nie", "pt": "Não", "ro": "Nu", "ru": "Нет", "sv": "nej", "th": "ไม่", "tr": "HAYIR", "uk": "ні",
-    "ur": "نہیں", "vi": "Không", "zh": "不要",
+    "pl": "Nie", "pt": "Não", "ro": "Nu", "ru": "Нет", "sv": "nej", "th": "ไม่", "tr": "HAYIR",
+    "uk": "ні", "ur": "نہیں", "vi": "Không", "zh": "不要",
 }  # fmt: skip
 
 
