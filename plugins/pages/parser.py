@@ -72,6 +72,7 @@ class PageParser:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
+            "-B",
             "-m",
             "plugins.pages.worker",
             str(self._limits.parse_memory_bytes),

@@ -13,6 +13,9 @@ from plugins.http import HttpLimits, open_client
 
 PUBLIC, OTHER_PUBLIC, PUBLIC_6 = "93.184.215.14", "1.1.1.1", "2606:4700:4700::1111"
 
+TLS = httpx.create_ssl_context(trust_env=False)
+"""The usual one, made once: making it takes longer than most tests."""
+
 Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Gets the head of a request, and the connection."""
 
@@ -186,4 +189,5 @@ def client(
         limits=limits,
         resolver=Names({"example.com": [[PUBLIC]], "other.org": [[PUBLIC]]}),
         network=Wire(server.port),
+        tls=TLS,
     )

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,8 @@ import pytest
 from plugins.errors import ToolError
 from plugins.pages import PageLimits
 from plugins.pages.parser import PageParser
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TEXT = "Rivers carry more than water, they carry the stories of those who live beside them."
 ARTICLE = f"""<!DOCTYPE html><html><head><title>Rivers &amp; people</title>
@@ -25,12 +26,6 @@ ARTICLE = f"""<!DOCTYPE html><html><head><title>Rivers &amp; people</title>
 def html(**given: object) -> dict[str, object]:
     url = "https://example.com/a"
     return {"kind": "html", "url": url, "charset": None, "chars": 5_000, "links": False, **given}
-
-
-@pytest.fixture
-async def parser() -> AsyncIterator[PageParser]:
-    async with PageParser(PageLimits(parse_seconds=60)) as parser:
-        yield parser
 
 
 async def test_an_article_is_its_text(parser: PageParser) -> None:
@@ -109,12 +104,12 @@ async def test_a_process_that_ends_costs_one_page(parser: PageParser) -> None:
     assert (await parser.ask(question, b"hello"))["text"] == "hello"
 
 
-async def test_a_cancelled_question_stops_its_process(parser: PageParser) -> None:
+async def test_a_cancelled_question_stops_its_process() -> None:
     page = b"<html><body><p " + b" ".join(b"a%d=1" % number for number in range(300_000)) + b">"
-    asked = asyncio.ensure_future(parser.ask(html(), page))
-    with pytest.raises(asyncio.TimeoutError):
-        await asyncio.wait_for(asked, 0.3)
-    assert parser.processes == 0
+    async with PageParser(PageLimits(parse_seconds=60)) as parser:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(parser.ask(html(), page), 0.3)
+        assert parser.processes == 0
 
 
 async def test_more_questions_than_processes_wait(parser: PageParser) -> None:

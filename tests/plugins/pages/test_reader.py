@@ -14,7 +14,7 @@ from plugins.pages import PageLimits, PageReader
 from plugins.pages.parser import PageParser
 from plugins.pages.robots import Robots
 from plugins.testing import FakeClock, FakeStore
-from tests.plugins.http.world import PUBLIC, Names, Server, Wire, answer, redirect, serving
+from tests.plugins.http.world import PUBLIC, TLS, Names, Server, Wire, answer, redirect, serving
 from tests.plugins.pages.test_parser import ARTICLE, TEXT
 
 SITE = "http://example.com"
@@ -27,12 +27,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def server() -> AsyncIterator[Server]:
     async with serving() as server:
         yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def parser() -> AsyncIterator[PageParser]:
-    async with PageParser(PageLimits(parse_seconds=60)) as parser:
-        yield parser
 
 
 @pytest.fixture
@@ -54,6 +48,7 @@ def client(
         limits=limits,
         resolver=Names({"example.com": [[PUBLIC]], "other.org": [[PUBLIC]], "in.org": [["::1"]]}),
         network=Wire(server.port),
+        tls=TLS,
     )
 
 
