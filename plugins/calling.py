@@ -28,7 +28,7 @@ from plugins.access import Access, Person, Store
 from plugins.approval import Grant, call_digest, canonical
 from plugins.caller import Caller
 from plugins.journal import CallStep, Journal, Stage
-from plugins.judging import Fit, ResultJudge
+from plugins.judging import Fit, ResultJudge, shown_exchange
 from plugins.ledger import Entry, Ledger, Standing
 from plugins.outcome import (
     Blocked,
@@ -361,6 +361,7 @@ class Calling:
                 pseudonym=caller.pseudonym,
                 locale=caller.locale,
                 audience=caller.audience.value,
+                tenant=caller.tenant,
             ),
             store=self.desk.stores(bound.manifest.name, caller),
             now=lambda: datetime.fromtimestamp(self.desk.clock(), UTC),
@@ -371,7 +372,7 @@ class Calling:
     async def _tell(self, wanted: _Wanted, text: str) -> None:
         """Pass a note of progress on to the user, if it is allowed as it is (I3)."""
         message = tool_message(wanted.call, text, _PUBLIC_DATA)
-        exchange = Exchange(subject=Subject.TOOL_RESULT, message=message, context=wanted.context)
+        exchange = shown_exchange(message, text, wanted.context)
         verdict = await self.desk.panel.judge(exchange)
         decision = self.desk.policy.decide(
             exchange, verdict, self.caller.audience, self.caller.locale

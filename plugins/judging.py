@@ -10,6 +10,7 @@ from guards.conversation import (
     Exchange,
     ImagePart,
     Message,
+    Role,
     Subject,
     TextPart,
 )
@@ -59,15 +60,14 @@ class ResultJudge:
     ) -> Fit | Blocking:
         """What may be used of ``result``, whose content is ``message``.
 
-        Content, the words beside it (citations, artifact) and each image are judged side by
-        side. Where the words beside it are not allowed as they are, they are left out; so is
-        every image that is not.
+        The content, which the model reads, the words beside it (citations, artifact), which the
+        user gets to see like a reply, and each image are judged side by side. Where the words
+        beside it are not allowed as they are, they are left out; so is every image that is not.
         """
         beside = "\n".join(_beside(result))
-        parts = [message, *([_with(message, TextPart(text=beside))] if beside else [])]
-        exchanges = [
-            Exchange(subject=Subject.TOOL_RESULT, message=part, context=context) for part in parts
-        ]
+        exchanges = [Exchange(subject=Subject.TOOL_RESULT, message=message, context=context)]
+        if beside:
+            exchanges.append(shown_exchange(message, beside, context))
         exchanges += [
             Exchange(
                 subject=Subject.IMAGE, message=_with(message, _image(picture)), context=context
@@ -119,6 +119,12 @@ def _fit(
             return Refuse(basis=decision.basis, text=decision.text)
         case _:
             assert_never(decision)
+
+
+def shown_exchange(message: Message, text: str, context: tuple[Message, ...]) -> Exchange:
+    """A tool's words that go past the model to the user, to be judged as what they are read as."""
+    shown = replace(message, role=Role.ASSISTANT, parts=(TextPart(text=text),), tool_call_id=None)
+    return Exchange(subject=Subject.REPLY, message=shown, context=context)
 
 
 def _with(message: Message, part: TextPart | ImagePart) -> Message:
