@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pydantic import AnyHttpUrl, SecretStr
 
+from assistant.approval.protocol import Approvals
+from assistant.approval.redis_approvals import RedisApprovals
 from assistant.audit.entries import EntryBodies
 from assistant.audit.log import FileDecisionLog
 from assistant.audit.pseudonyms import Pseudonyms, load_key
@@ -18,14 +20,24 @@ from assistant.engine.client import OpenAIEngine
 from assistant.engine.launcher import LocalEngine
 from assistant.engine.models import ModelStore
 from assistant.engine.models_index import RAMPART_NER
+from assistant.engine.optional_tools import OptionalTools
 from assistant.engine.pool import EnginePool, watched_pool
 from assistant.engine.programs import PACKAGED_WINDOW, EngineProgram, llama_cpp, vllm
-from assistant.errors import CorralError, GuardStartError, ModelUnavailableError, SettingsError
+from assistant.errors import (
+    CorralError,
+    GuardStartError,
+    ModelUnavailableError,
+    PluginStartError,
+    SettingsError,
+)
 from assistant.memory.connection import connect
 from assistant.memory.embedded import EmbeddedValkey
 from assistant.memory.limits import MemoryLimits
+from assistant.memory.link import Client
+from assistant.memory.redis_ledger import RedisLedger
 from assistant.memory.redis_store import RedisSessionStore
-from assistant.orchestrator import Orchestrator, TurnLimits
+from assistant.memory.redis_values import RedisValues, Scope
+from assistant.orchestrator import Orchestrator, ToolCalls, TurnLimits
 from assistant.settings import Settings
 from guards import health
 from guards.conversation import Subject
@@ -37,6 +49,11 @@ from guards.panel import Panel, Seat
 from guards.roster import Roster, RosterError, load_roster
 from guards.stream import Pace
 from guards.upstream import Upstreams, open_upstreams
+from plugins.broker import Broker
+from plugins.configuration import Configuration, ConfigurationError, load_configuration
+from plugins.errors import PluginLoadError
+from plugins.plugin import Plugin
+from plugins.registry import Catalogue, Means, open_plugins
 from policies.briefing import rules_of
 from policies.bundle import Policy
 
@@ -57,6 +74,8 @@ class Assistant:
     store: RedisSessionStore
     log: FileDecisionLog
     entries: EntryBodies
+    approvals: Approvals
+    broker: Broker
     orchestrator: Orchestrator
 
     async def health(self) -> dict[str, str]:
@@ -94,12 +113,17 @@ async def _state(check: Awaitable[None]) -> str:
 
 @asynccontextmanager
 async def assemble(
-    settings: Settings, progress: Progress, *, guards: Sequence[Guard] | None = None
+    settings: Settings,
+    progress: Progress,
+    *,
+    guards: Sequence[Guard] | None = None,
+    plugins: Mapping[str, Plugin] | None = None,
 ) -> AsyncIterator[Assistant]:
     """Start what the settings leave to be embedded, connect the rest, and hand it out.
 
     ``progress`` receives one short line at each step that takes time. ``guards`` replaces the
-    guards that the settings name: for guards of one's own.
+    guards that the settings name: for guards of one's own. ``plugins`` are used beside those that
+    are installed and enabled.
 
     Raises:
         CorralError: a part could not be started.
@@ -119,6 +143,21 @@ async def assemble(
         store = RedisSessionStore(client, limits=limits)
         log, entries = _open_log(connected, policy, stack)
         panel = seat_panel(connected, policy, upstreams, guards)
+        catalogue = await stack.enter_async_context(
+            _opened_plugins(connected, client, limits.deadline, plugins)
+        )
+        broker = Broker(
+            panel=panel,
+            policy=policy,
+            catalogue=catalogue,
+            ledger=RedisLedger(client, deadline=limits.deadline),
+            stores=lambda plugin, caller: RedisValues(
+                client,
+                Scope(plugin=plugin, owner=(caller.tenant, caller.user)),
+                deadline=limits.deadline,
+            ),
+        )
+        approvals = RedisApprovals(client, clock=SystemClock(), deadline=limits.deadline)
         yield Assistant(
             settings=connected,
             policy=policy,
@@ -127,8 +166,10 @@ async def assemble(
             store=store,
             log=log,
             entries=entries,
+            approvals=approvals,
+            broker=broker,
             orchestrator=Orchestrator(
-                engine=engine,
+                engine=OptionalTools(engine),
                 panel=panel,
                 policy=policy,
                 store=store,
@@ -139,11 +180,57 @@ async def assemble(
                     seconds=connected.turn_timeout,
                     reply_tokens=connected.max_reply_tokens,
                     input_chars=connected.max_input_chars,
+                    tool_rounds=connected.tool_rounds,
                     renew_every=limits.lock_ttl / 3,
                 ),
                 pace=Pace(budget=connected.reply_judgements or None),
+                broker=broker,
+                approvals=approvals,
+                tool_calls=_tool_calls(settings),
             ),
         )
+
+
+@asynccontextmanager
+async def _opened_plugins(
+    settings: Settings, client: Client, deadline: float, plugins: Mapping[str, Plugin] | None
+) -> AsyncIterator[Catalogue]:
+    means = Means(
+        folder=settings.data_dir / "plugins",
+        cache=lambda name: RedisValues(client, Scope(plugin=name), deadline=deadline),
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            opened = open_plugins(plugin_configuration(settings), means, extra=plugins)
+            catalogue = await stack.enter_async_context(opened)
+        except PluginLoadError as error:
+            raise PluginStartError(str(error)) from error
+        yield catalogue
+
+
+def plugin_configuration(settings: Settings) -> Configuration:
+    """What the operator says about plugins.
+
+    Raises:
+        SettingsError: the plugin file has mistakes, or is named and does not exist.
+    """
+    if settings.plugin_file is not None and not settings.plugin_file.is_file():
+        raise SettingsError("CORRAL_PLUGIN_FILE: there is no such file")
+    try:
+        configuration = load_configuration(settings.plugins_yaml)
+    except ConfigurationError as error:
+        raise SettingsError(f"the plugin file cannot be used:\n{error}") from error
+    if settings.plugins is None:
+        return configuration
+    return configuration.model_copy(update={"enabled": list(settings.plugins)})
+
+
+def _tool_calls(settings: Settings) -> ToolCalls:
+    """``auto``: so small a model as the embedded one calls tools badly, and is told of none."""
+    if settings.tool_calls != "auto":
+        return ToolCalls(settings.tool_calls)
+    embedded = not settings.engine_urls and settings.embedded_engine == "llama.cpp"
+    return ToolCalls.COMMANDS if embedded else ToolCalls.NATIVE
 
 
 @asynccontextmanager
@@ -194,11 +281,7 @@ async def embed(settings: Settings, progress: Progress) -> AsyncIterator[Setting
         CorralError: a part could not be started.
     """
     async with AsyncExitStack() as stack:
-        if not settings.redis_url.get_secret_value():
-            valkey = EmbeddedValkey(settings.data_dir / "memory")
-            await asyncio.to_thread(valkey.start)
-            stack.push_async_callback(asyncio.to_thread, valkey.close)
-            settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
+        settings = await stack.enter_async_context(_embed_memory(settings))
         if not settings.engine_urls:
             program = await asyncio.to_thread(_program, settings, progress)
             engine = await stack.enter_async_context(LocalEngine(program, on_progress=progress))
@@ -210,6 +293,35 @@ async def embed(settings: Settings, progress: Progress) -> AsyncIterator[Setting
                 }
             )
         yield settings
+
+
+@asynccontextmanager
+async def _embed_memory(settings: Settings) -> AsyncIterator[Settings]:
+    if settings.redis_url.get_secret_value():
+        yield settings
+        return
+    valkey = EmbeddedValkey(settings.data_dir / "memory")
+    await asyncio.to_thread(valkey.start)
+    try:
+        yield settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
+    finally:
+        await asyncio.to_thread(valkey.close)
+
+
+@asynccontextmanager
+async def open_approvals(settings: Settings) -> AsyncIterator[Approvals]:
+    """The approvals on their own, for whoever needs no assistant around them.
+
+    Raises:
+        CorralError: session memory could not be started.
+    """
+    async with _embed_memory(settings) as connected:
+        deadline = MemoryLimits().deadline
+        client = connect(connected.redis_url.get_secret_value(), deadline=deadline)
+        try:
+            yield RedisApprovals(client, clock=SystemClock(), deadline=deadline)
+        finally:
+            await client.aclose()
 
 
 def seat_panel(

@@ -11,6 +11,7 @@ CorralError
 ├── LogUnavailableError         the decision log cannot be written
 ├── SettingsError               the operator can fix it; names the setting
 ├── GuardStartError             a guard that the settings name cannot be used
+├── PluginStartError            a plugin that is enabled cannot be used
 ├── ModelUnavailableError       a model is not on this machine, or is not the one it should be
 └── EngineError
     ├── EngineUnreachableError  nobody listens, or the connection broke
@@ -99,6 +100,12 @@ class GuardStartError(CorralError):
     """A guard that the settings name cannot be used; nothing is served without it."""
 
     code = "guard_not_started"
+
+
+class PluginStartError(CorralError):
+    """A plugin that is enabled cannot be used; nothing is served without it."""
+
+    code = "plugin_not_started"
 
 
 class EngineError(CorralError):

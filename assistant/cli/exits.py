@@ -100,6 +100,10 @@ def _advice(error: errors.CorralError) -> tuple[Exit, str]:
             return Exit.USAGE, "change the message and send it again"
         case errors.ModelUnavailableError():
             return Exit.UNAVAILABLE, "`corral models list` shows what there is"
+        case errors.UnknownApprovalError():
+            return Exit.USAGE, "`corral approval list` shows what waits for an answer"
+        case errors.ApprovalExpiredError() | errors.ApprovalAnsweredError():
+            return Exit.USAGE, "`corral approval show` tells what became of it"
         case errors.SessionBusyError():
             return Exit.UNAVAILABLE, "wait for the other turn, or use another --session"
         case errors.MemoryUnavailableError():
