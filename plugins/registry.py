@@ -16,6 +16,7 @@ from plugins.access import Store
 from plugins.configuration import Configuration, PluginSection
 from plugins.errors import PluginLoadError
 from plugins.http.client import open_client
+from plugins.http.limits import HttpLimits
 from plugins.manifest import Egress, Manifest, SideEffect, egress_of
 from plugins.plugin import ENTRY_POINTS, Plugin, Setup
 from plugins.schemas import compiled
@@ -166,7 +167,10 @@ async def _opened(
     manifest, options = terms_of(name, plugin, section)
     secrets = _secrets(manifest, section, means.environ)
     private = tuple(section.private_hosts)
-    http = await stack.enter_async_context(open_client(hosts=manifest.hosts, private_hosts=private))
+    bounds = HttpLimits.within(manifest.limits)
+    http = await stack.enter_async_context(
+        open_client(hosts=manifest.hosts, private_hosts=private, limits=bounds)
+    )
     tools: Sequence[Tool] = plugin.tools
     if plugin.open is not None:
         folder = means.folder / name
@@ -187,7 +191,7 @@ async def _opened(
         reach = http
         if tool.hosts is not None and tool.hosts != manifest.hosts:
             reach = await stack.enter_async_context(
-                open_client(hosts=tool.hosts, private_hosts=private)
+                open_client(hosts=tool.hosts, private_hosts=private, limits=bounds)
             )
         bound.append(Bound(tool=tool, manifest=manifest, http=reach, secrets=secrets, gate=gate))
     return bound
