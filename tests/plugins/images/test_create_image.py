@@ -41,6 +41,7 @@ class Service:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.asked: list[dict[str, Any]] = []
+        self.came = asyncio.Event()
         self.gone = asyncio.Event()
         self.reply = answer(body(), kind="application/json")
         self.hangs = False
@@ -52,6 +53,7 @@ class Service:
         lines = head.decode().lower().split("\r\n")
         (length,) = (int(line[16:]) for line in lines if line.startswith("content-length: "))
         self.asked.append(json.loads(await reader.readexactly(length)))
+        self.came.set()
         if self.hangs:
             await reader.read()
             self.gone.set()
@@ -161,7 +163,9 @@ async def test_a_declined_prompt_is_said_in_our_words(service: Service, code: st
         (json_answer({"data": [{}]}), "no picture"),
         (json_answer({"data": [{"b64_json": 7}]}), "no picture"),
         (json_answer({"data": [{"b64_json": "EVIL!"}]}), "no picture"),
-        (json_answer({"data": [{"url": "http://[EVIL"}]}), "no picture"),
+        (json_answer({"data": [{"url": "http://EVIL:port"}]}), "no picture"),
+        (json_answer({"data": [{"url": "http://[EVIL"}]}), "is not fetched"),
+        (json_answer({"data": [{"url": ""}]}), "is not fetched"),
         (answer(body(b"<svg/>")), "neither PNG, JPEG nor WebP"),
         (answer(body(b"")), "neither PNG, JPEG nor WebP"),
         (answer(body(painted("GIF"))), "neither PNG, JPEG nor WebP"),
@@ -221,8 +225,7 @@ async def test_cancelling_closes_the_connection(service: Service) -> None:
     service.hangs = True
     task = asyncio.create_task(created(service))
     async with asyncio.timeout(5):
-        while not service.asked:
-            await asyncio.sleep(0)
+        await service.came.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -230,9 +233,11 @@ async def test_cancelling_closes_the_connection(service: Service) -> None:
         await service.gone.wait()
 
 
-async def test_nobody_there_is_said_so(service: Service) -> None:
-    with pytest.raises(ToolError, match="could not be reached"):
-        await created(service, options={"base_url": "http://127.0.0.1:1"})
+async def test_nobody_there_is_said_so() -> None:
+    async with rehearse(plugin, options={"base_url": "http://images.example.com"}) as broker:
+        with pytest.raises(ToolError, match="could not be reached"):
+            await broker.call("create_image", {"prompt": "a fox"})
+        assert broker.progress == ["Making a picture"]
 
 
 @pytest.mark.parametrize(
