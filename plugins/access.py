@@ -47,11 +47,13 @@ class Person:
         pseudonym: the same for all calls of one user; another user of any tenant has another.
         locale: language tag of the turn.
         audience: ``general``, ``minor`` or ``adult``.
+        tenant: the tenant's name, as the operator uses it in a plugin's options.
     """
 
     pseudonym: str
     locale: str = "en"
     audience: str = "general"
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

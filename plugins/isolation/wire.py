@@ -69,6 +69,7 @@ class Who(_Part):
     pseudonym: str
     locale: str
     audience: str
+    tenant: str = ""
 
 
 class Invoke(_Part):
