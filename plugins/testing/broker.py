@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,31 +56,47 @@ class FakeBroker:
             KeyError: there is no such tool.
             AccessDeniedError: it reached for a host that is not in the manifest.
         """
-        chosen = self.tools[tool]
-        text = arguments if isinstance(arguments, str) else json.dumps(dict(arguments))
         try:
-            given = parsed(text, compiled(chosen.spec))
+            run = self.begin(tool, arguments, key=key)
         except InvalidArgumentsError as error:
             raise ToolError(str(error)) from None
-        self.calls += 1
-        means = access(
-            http=self.http if chosen.hosts is None else self._narrowed(chosen.hosts),
-            secrets=self.secrets,
-            person=self.person,
-            store=self.store,
-            clock=self.clock,
-            progress=self.progress.append,
-            key=key or f"key-{self.calls}",
-        )
         limits = self.manifest.limits
         try:
-            async with means.http, asyncio.timeout(limits.seconds):
-                result = await chosen.run(given, means)
+            async with asyncio.timeout(limits.seconds):
+                result = await run
         except TimeoutError:
             raise ToolError(f"took longer than {limits.seconds:g} seconds") from None
         if (size := size_of(result)) > limits.output_chars:
             raise ToolError(f"gave {size} characters, more than {limits.output_chars}")
         return result
+
+    def begin(
+        self, tool: str, arguments: Mapping[str, Any] | str, *, key: str = ""
+    ) -> Coroutine[Any, Any, Result]:
+        """A call whose arguments are checked, to be awaited; nothing limits or translates it.
+
+        Raises:
+            InvalidArgumentsError: the arguments do not meet the schema.
+            KeyError: there is no such tool.
+        """
+        chosen = self.tools[tool]
+        text = arguments if isinstance(arguments, str) else json.dumps(dict(arguments))
+        given = parsed(text, compiled(chosen.spec))
+        self.calls += 1
+        return self._run(chosen, given, key or f"key-{self.calls}")
+
+    async def _run(self, tool: Tool, arguments: Mapping[str, Any], key: str) -> Result:
+        means = access(
+            http=self.http if tool.hosts is None else self._narrowed(tool.hosts),
+            secrets=self.secrets,
+            person=self.person,
+            store=self.store,
+            clock=self.clock,
+            progress=self.progress.append,
+            key=key,
+        )
+        async with means.http:
+            return await tool.run(arguments, means)
 
     def _narrowed(self, hosts: Sequence[str]) -> FakeHTTP:
         narrow = FakeHTTP(self.http.answer, hosts=hosts)
@@ -110,7 +126,8 @@ async def rehearse(
     """Open a plugin as Corral does, with fakes, and give a broker for its tools.
 
     Raises:
-        PluginLoadError: the options are not the plugin's, or a secret is missing.
+        PluginLoadError: the options are not the plugin's, a secret is missing, or two tools
+            have the same name.
     """
     try:
         chosen = plugin.options.model_validate(dict(options or {}))
@@ -135,9 +152,12 @@ async def rehearse(
                 folder=place,
             )
             tools = tuple(await stack.enter_async_context(plugin.open(setup)))
+        named = {tool.name: tool for tool in tools}
+        if len(named) < len(tools):
+            raise PluginLoadError(manifest.name, "two of its tools have the same name")
         yield FakeBroker(
             manifest=manifest,
-            tools={tool.name: tool for tool in tools},
+            tools=named,
             http=network,
             secrets=given,
             person=person or Person(pseudonym="person-1"),

@@ -261,7 +261,7 @@ async def test_one_that_does_not_open_in_time_is_ended(
     opening: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolated, "START_SECONDS", 0.4)
-    with pytest.raises(PluginLoadError, match="did not open within 0.4 seconds"):
+    with pytest.raises(PluginLoadError, match=r"did not open within 0\.4 seconds"):
         async with opening("wild:opening", stuck=True):
             pass
 

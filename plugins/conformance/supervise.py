@@ -1,0 +1,172 @@
+"""Tries a plugin in processes that may hang, crash or end: what they do is in the report."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+import plugins
+from plugins.conformance.report import Check, Outcome, Report, judged
+from plugins.conformance.script import Script
+from plugins.conformance.trials import canaries
+from plugins.errors import PluginLoadError
+from plugins.isolation import wire
+from plugins.isolation.isolated import Reported, Terms, isolated
+from plugins.manifest import Manifest
+from plugins.plugin import Installed
+from plugins.source import Source
+from plugins.testing import FakeHTTP, FakeStore
+
+SILENCE = 15.0
+"""Seconds without a word from the process; longer than any trial takes."""
+
+_CORRAL = str(Path(plugins.__file__).resolve().parents[1])
+_ENTRY = (
+    "import sys, json; sys.path[:0] = json.loads(sys.argv[1]);"
+    "from plugins.conformance.child import main; main()"
+)
+_LINE = 64 * 1024 * 1024
+
+Doing = Callable[[str], None]
+"""Told what is tried next."""
+
+
+async def supervise(
+    source: Source,
+    script: Script | None = None,
+    *,
+    doing: Doing = lambda _: None,
+    silence: float = SILENCE,
+) -> Report:
+    """Try the plugin at ``source`` in a process of its own, then once more as an isolated plugin.
+
+    Whatever it does is a check of the report; nothing of it is imported here.
+    """
+    script = script or Script()
+    report = await _tried(source, script, doing, silence)
+    if not report.version:
+        return report  # it did not come back, so there is nothing to open once more
+    doing("opening it in a process of its own")
+    return report.with_checks(await _isolation(source, script))
+
+
+_WORKS = "import.works"
+
+
+def _broken(source: Source, reason: str) -> Report:
+    check = Check(
+        id=_WORKS, title="It can be imported and opened", outcome=Outcome.FAILED, detail=reason
+    )
+    return Report(plugin=source.name, version="", checks=(check,))
+
+
+async def _tried(source: Source, script: Script, doing: Doing, silence: float) -> Report:
+    try:
+        source.locate()
+    except PluginLoadError as error:
+        return _broken(source, error.reason)
+    search = [*(str(path) for path in source.paths), _CORRAL]
+    last = "starting"
+    async with _child(search) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the process was started with pipes")
+        job = {
+            "name": source.name,
+            "entry": source.entry,
+            "script": script.model_dump(mode="json", by_alias=True),
+        }
+        process.stdin.write(json.dumps(job).encode())
+        process.stdin.close()
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    line = await process.stdout.readline()
+            except TimeoutError:
+                return _stuck(
+                    source,
+                    f"{last}: blocks everything; await what takes time, or use asyncio.to_thread",
+                )
+            if not line:
+                return _stuck(source, f"{last}: ended the whole process")
+            said: dict[str, Any] = json.loads(line)
+            if "report" in said:
+                return Report.from_json(said["report"])
+            if "broken" in said:
+                return _broken(source, said["broken"])
+            last = said["doing"]
+            doing(last)
+
+
+def _stuck(source: Source, problem: str) -> Report:
+    check = judged("calls.answer", "Every call comes back", [problem])
+    return Report(plugin=source.name, version="", checks=(check,))
+
+
+@asynccontextmanager
+async def _child(search: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _ENTRY, json.dumps(search),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        # A plugin is given its secrets; what it finds in the environment here it will not there.
+        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
+        limit=_LINE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        # Not process.kill(), which may reap the process before the loop can.
+        with suppress(ProcessLookupError):
+            if process.returncode is None:
+                os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def _isolation(source: Source, script: Script) -> Check:
+    title = "It opens in a process of its own, and is the same each time"
+    digests = []
+    try:
+        async with AsyncExitStack() as stack:
+            for _ in range(2):
+                folder = Path(stack.enter_context(TemporaryDirectory()))
+                async with _isolated(source, script, folder) as installed:
+                    digests.append(_digest(installed))
+    except PluginLoadError as error:
+        return judged("isolation.opens", title, [f"{error.reason}"])
+    problems = []
+    if digests[0] != digests[1]:
+        problems.append("it says other things of itself each time; make its tools the same always")
+    return judged("isolation.opens", title, problems)
+
+
+def _isolated(
+    source: Source, script: Script, folder: Path
+) -> AbstractAsyncContextManager[Installed]:
+    def http(manifest: Manifest) -> httpx.AsyncClient:
+        return FakeHTTP(script.answer(), hosts=manifest.hosts).client()
+
+    return isolated(
+        source,
+        Terms(
+            options=script.options,
+            secrets=lambda manifest: canaries(manifest.secrets),
+            http=http,
+            cache=FakeStore(),
+            folder=folder,
+            unconfined=True,
+        ),
+    )
+
+
+def _digest(installed: Installed) -> str:
+    tools = tuple(wire.Terms.of(tool) for tool in installed.tools)
+    return Reported(manifest=installed.manifest, tools=tools).digest
