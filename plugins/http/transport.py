@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
+import weakref
 from collections.abc import AsyncIterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,17 +31,23 @@ _CODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
 _OF_THE_PACKED = frozenset({b"content-encoding", b"content-length"})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Journey:
-    """A request and the redirects that come of it, which httpx makes of the same extensions."""
+    """How far a request and the redirects that come of it have got.
 
-    start: Destination
+    It travels in the extensions, which httpx hands on from a request to its redirect.
+
+    Attributes:
+        request: the one that was sent last.
+        last: where that one went.
+        deadline: of all of them, by the event loop's clock.
+        strayed: whether one went to another origin than the first.
+    """
+
+    request: "weakref.ref[httpx.Request]"
+    last: Destination
     deadline: float
-    last: Destination = field(init=False)
     strayed: bool = False
-
-    def __post_init__(self) -> None:
-        self.last = self.start
 
 
 class ReachTransport(httpx.AsyncBaseTransport):
@@ -112,23 +119,31 @@ class ReachTransport(httpx.AsyncBaseTransport):
             raise
 
     def _journey(self, request: httpx.Request, destination: Destination) -> _Journey:
-        journey = request.extensions.get(_JOURNEY)
-        if not isinstance(journey, _Journey):
-            deadline = asyncio.get_running_loop().time() + self._limits.total_seconds
-            journey = request.extensions[_JOURNEY] = _Journey(destination, deadline)
-            return journey
-        if journey.last.scheme == "https" and destination.scheme == "http":
-            raise AccessDeniedError(f"{journey.last.host} redirects from https to http")
-        if _origin(destination) != _origin(journey.last):
-            if destination.private:
-                raise AccessDeniedError(f"{journey.last.host} redirects to a private network")
-            if request.method not in _BODILESS or _carries(request):
-                raise AccessDeniedError(
-                    f"{journey.last.host} redirects a {request.method} to another host"
-                )
-            journey.strayed = True
-        journey.last = destination
+        before = request.extensions.get(_JOURNEY)
+        journey = _Journey(
+            weakref.ref(request),
+            destination,
+            asyncio.get_running_loop().time() + self._limits.total_seconds,
+        )
+        if isinstance(before, _Journey):
+            strayed = self._strays(request, before.last, destination) or before.strayed
+            again = before.request() is request
+            deadline = journey.deadline if again else before.deadline
+            journey = replace(journey, strayed=strayed, deadline=deadline)
+        request.extensions[_JOURNEY] = journey
         return journey
+
+    def _strays(self, request: httpx.Request, last: Destination, to: Destination) -> bool:
+        """Whether a redirect from ``last`` leads to another origin, as it may."""
+        if last.scheme == "https" and to.scheme == "http":
+            raise AccessDeniedError(f"{last.host} redirects from https to http")
+        if (last.scheme, last.host, last.port) == (to.scheme, to.host, to.port):
+            return False
+        if to.private:
+            raise AccessDeniedError(f"{last.host} redirects to a private network")
+        if request.method not in _BODILESS or _carries(request):
+            raise AccessDeniedError(f"{last.host} redirects a {request.method} to another host")
+        return True
 
     def _outgoing(
         self, request: httpx.Request, destination: Destination, journey: _Journey
@@ -221,10 +236,6 @@ class _Answer(httpx.Response):
                 request=error.request,
                 response=self,
             ) from None
-
-
-def _origin(destination: Destination) -> tuple[str, str, int]:
-    return destination.scheme, destination.host, destination.port
 
 
 def _carries(request: httpx.Request) -> bool:

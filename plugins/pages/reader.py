@@ -84,7 +84,7 @@ class PageReader:
         """The open answer at the end of all redirects."""
         request = http.build_request("GET", url, headers={"Accept": _ACCEPT})
         for _ in range(http.max_redirects + 1):
-            if not await self._robots.permits(http, request.url):
+            if not await self._robots.permits(http, request):
                 raise ToolError(
                     f"{request.url.host} does not let programs read this page; try another source"
                 )

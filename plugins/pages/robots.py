@@ -1,5 +1,8 @@
 """What a site's robots.txt lets programs read (RFC 9309)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import httpx
 
 from plugins.access import Store
@@ -21,8 +24,11 @@ class Robots:
         self._cache = cache
         self._parser = parser
 
-    async def permits(self, http: httpx.AsyncClient, url: httpx.URL) -> bool:
-        """Whether the site of ``url`` lets it be read.
+    async def permits(self, http: httpx.AsyncClient, request: httpx.Request) -> bool:
+        """Whether the site that ``request`` is for lets the page be read.
+
+        Asking is a step on the way of the request: where a redirect may not lead, robots.txt is
+        not asked for either.
 
         A site without robots.txt permits everything. One that fails to say (5xx, 429) permits
         nothing until it does.
@@ -31,11 +37,12 @@ class Robots:
             AccessDeniedError, httpx.HTTPError: the site cannot be asked.
             ToolError: its robots.txt cannot be read.
         """
+        url = request.url
         site = url.copy_with(raw_path=b"/robots.txt", fragment=None)
         key = f"robots {site.scheme}://{site.netloc.decode('ascii')}"
         said = await self._cache.get(key)
         if said is None:
-            said = await _asked(http, site)
+            said = await _asked(http, site, request.extensions)
             kept = _KEPT_CLOSED_SECONDS if said == _CLOSED else _KEPT_SECONDS
             await self._cache.put(key, said, ttl=kept)
         if said[:1] != _RULES:
@@ -45,9 +52,9 @@ class Robots:
         return answer.get("allowed") is True
 
 
-async def _asked(http: httpx.AsyncClient, site: httpx.URL) -> bytes:
+async def _asked(http: httpx.AsyncClient, site: httpx.URL, way: Mapping[str, Any]) -> bytes:
     try:
-        async with http.stream("GET", site) as response:
+        async with http.stream("GET", site, extensions=dict(way)) as response:
             if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
                 return _CLOSED
             if not response.is_success:

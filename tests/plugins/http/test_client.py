@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from plugins.http import HttpLimits
+from plugins.http import HttpLimits, open_client
 from tests.plugins.http.world import Server, answer, client
 
 
@@ -89,3 +89,9 @@ async def test_a_good_answer_has_no_status_to_raise(server: Server) -> None:
     async with client(server) as http:
         response = await http.get(server.url("/"))
     assert response.raise_for_status() is response
+
+
+async def test_given_nothing_else_it_is_the_system_that_connects(server: Server) -> None:
+    server.pages["/"] = answer(b"hello")
+    async with open_client(hosts=(), private_hosts=(server.place,)) as http:
+        assert (await http.get(server.url("/"))).text == "hello"

@@ -1,12 +1,14 @@
 """How long a server may take."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
 
 from plugins.http import HttpLimits, LimitExceededError
-from tests.plugins.http.world import Server, client, redirect
+from tests.plugins.http.world import Server, answer, client, redirect
 
 SHORT = HttpLimits(total_seconds=0.3, read_seconds=30.0)
 
@@ -80,3 +82,22 @@ async def test_interim_answers_without_end_are_cut_off(server: Server) -> None:
     async with client(server, SHORT) as http:
         with pytest.raises(LimitExceededError, match="too long as a whole"):
             await http.get(server.url("/"))
+
+
+async def test_a_request_that_is_sent_again_has_its_time_anew(server: Server) -> None:
+    server.pages["/"] = answer(b"hello")
+    async with client(server) as http:
+        request = http.build_request("GET", server.url("/"))
+        await http.send(request)
+        request.extensions = {name: _spent(each) for name, each in request.extensions.items()}
+        assert (await http.send(request)).text == "hello"
+        other = http.build_request("GET", server.url("/"), extensions=_spent(request.extensions))
+        with pytest.raises(LimitExceededError, match="too long as a whole"):
+            await http.send(other)
+
+
+def _spent(extension: Any) -> Any:
+    """An extension whose time is up, where it holds one."""
+    if isinstance(extension, dict):
+        return {name: _spent(each) for name, each in extension.items()}
+    return replace(extension, deadline=0.0) if hasattr(extension, "deadline") else extension

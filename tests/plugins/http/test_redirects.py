@@ -77,6 +77,21 @@ async def test_a_redirect_from_https_to_http_is_refused(server: Server) -> None:
     assert server.paths == ["/"]
 
 
+async def test_every_step_of_many_is_checked(server: Server) -> None:
+    server.pages |= {
+        "/": redirect("http://other.org/private"),
+        "/private": redirect(server.url("/inside")),
+        "/down": redirect("https://other.org/there"),
+        "/there": redirect("http://other.org/"),
+    }
+    async with client(server) as http:
+        with pytest.raises(AccessDeniedError, match="private network"):
+            await http.get("http://example.com/")
+        with pytest.raises(AccessDeniedError, match="https to http"):
+            await http.get("http://example.com/down")
+    assert server.paths == ["/", "/private", "/down", "/there"]
+
+
 async def test_a_redirect_is_held_to_the_named_hosts(server: Server) -> None:
     server.pages["/"] = redirect("https://other.org/")
     async with client(server, hosts=("example.com",)) as http:

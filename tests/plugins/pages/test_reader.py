@@ -41,10 +41,11 @@ def reader(clock: FakeClock, parser: PageParser) -> PageReader:
 
 
 def client(
-    server: Server, limits: HttpLimits | None = None
+    server: Server, limits: HttpLimits | None = None, private_hosts: tuple[str, ...] = ()
 ) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     return open_client(
         hosts=("*",),
+        private_hosts=private_hosts,
         limits=limits,
         resolver=Names({"example.com": [[PUBLIC]], "other.org": [[PUBLIC]], "in.org": [["::1"]]}),
         network=Wire(server.port),
@@ -188,6 +189,16 @@ async def test_a_redirect_does_not_get_around_the_next_site_s_robots(
     assert said.startswith("other.org does not let programs read")
     assert hosts == [b"example.com", b"other.org"]
     assert "/a" not in server.paths
+
+
+async def test_a_redirect_to_where_it_may_not_lead_asks_no_robots_there(
+    server: Server, reader: PageReader
+) -> None:
+    server.pages["/a"] = redirect(server.url("/inside"))
+    async with client(server, private_hosts=(server.place,)) as http:
+        with pytest.raises(ToolError, match="redirects to a private network"):
+            await reader.read(http, f"{SITE}/a")
+    assert server.paths == ["/robots.txt", "/a"]
 
 
 # --- what cannot be read
