@@ -112,6 +112,8 @@ def host_of(url: str, private_hosts: list[str]) -> str:
         raise ValueError("url must be https://host/path, without a user or password in it")
     if parts.query or parts.fragment:
         raise ValueError("url must have no query: a key in it would be logged on the way")
+    if ":" in host:
+        raise ValueError("url must name its host, or an address with dots")
     port = port or (443 if parts.scheme == "https" else 80)
     if parts.scheme == "http" and f"{host}:{port}" not in private_hosts:
         raise ValueError(
