@@ -12,11 +12,11 @@ from assistant.api.approval_request import ApprovalRequest
 from assistant.api.body import read_json
 from assistant.api.chat_request import Name
 from assistant.api.endpoints import answering, parts_of
-from assistant.api.extras import asked_body
 from assistant.api.failures import ApiError, invalid
 from assistant.api.fields import read
 from assistant.api.keys import Role
 from assistant.approval.asked import Approval
+from assistant.approval.wire import approval_body
 from assistant.errors import UnknownApprovalError
 from assistant.turn import ANONYMOUS
 from policies.decision import Approver
@@ -130,25 +130,6 @@ def _filters(query: Mapping[str, str]) -> tuple[str | None, int]:
     if not 1 <= int(limit) <= LARGEST_LIMIT:
         raise invalid("limit", f"must be a number from 1 to {LARGEST_LIMIT}")
     return user, int(limit)
-
-
-def approval_body(approval: Approval, now: float) -> dict[str, Any]:
-    """An approval as JSON-able data; ``now`` is in seconds since the epoch."""
-    asked = approval.asked
-    at = approval.answered_at
-    return {
-        "object": "approval",
-        **asked_body(asked),
-        "status": "expired" if approval.expired(now) else approval.answer,
-        "plugin": asked.plugin,
-        "user": asked.key.user,
-        "session": asked.key.session,
-        "turn": asked.turn,
-        "clause": asked.clause,
-        "created_at": int(asked.created),
-        "answered_at": None if at is None else int(at),
-        "answered_by": approval.answered_by,
-    }
 
 
 def _json(body: object) -> Response:

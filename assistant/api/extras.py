@@ -4,9 +4,8 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-import orjson
-
 from assistant.approval.asked import Asked
+from assistant.approval.wire import asked_body
 from assistant.events import Cited, ImageReleased, ToolFinished, ToolProgressed, ToolStarted
 
 Extra = ToolStarted | ToolProgressed | ToolFinished | Cited | ImageReleased
@@ -57,19 +56,6 @@ def extra_body(event: Extra) -> dict[str, Any]:
             return {"type": "image", **_image(event)}
         case _:
             assert_never(event)
-
-
-def asked_body(asked: Asked) -> dict[str, Any]:
-    """A question to a person."""
-    return {
-        "id": asked.id,
-        "tool": asked.tool,
-        "arguments": orjson.loads(asked.arguments) if asked.arguments else None,
-        "text": asked.text,
-        "approver": asked.approver,
-        # Rounded down: who is told a time can rely on it.
-        "expires_at": int(asked.expires),
-    }
 
 
 def _run(event: ToolFinished) -> dict[str, Any]:

@@ -22,6 +22,6 @@ async def _ask(
 ) -> bool:
     async with opened(assemble, terminal) as assistant:
         turn = user_turn(question, session=session, locale=assistant.settings.locale)
-        report = await play(assistant, turn, terminal)
+        report = await play(assistant.orchestrator.run(turn), terminal)
         terminal.json(report.as_json()) if terminal.json_mode else terminal.note(report.as_text())
         return report.blocked

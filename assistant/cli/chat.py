@@ -55,7 +55,7 @@ async def converse(assistant: Assistant, session: str, terminal: Terminal) -> Ex
                 continue
             try:
                 turn = user_turn(line, session=session, locale=assistant.settings.locale)
-                report = await play(assistant, turn, terminal)
+                report = await play(assistant.orchestrator.run(turn), terminal)
             except (LogUnavailableError, MemoryUnavailableError):
                 raise  # nothing said from here on could be recorded or remembered
             except (CorralError, Failed) as error:

@@ -108,7 +108,7 @@ async def _perform(
         locale=settings.locale,
         sampling=Sampling(temperature=0.0, seed=7, max_tokens=scene.longest, stop=scene.stop),
     )
-    report = await play(assistant, turn, terminal)
+    report = await play(assistant.orchestrator.run(turn), terminal)
     entry = _logged(settings.decisions_dir, report.finished.log_id)
     shown = scene.shown(report)
     _explain(scene, report, entry, shown, terminal)

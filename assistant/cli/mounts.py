@@ -9,6 +9,7 @@ from typer.main import get_group
 from assistant.cli.exits import Exit, Failed
 
 MOUNTS = {
+    "approval": ("assistant.cli.approval", "Answer the tool calls that wait for a person."),
     "audit": ("assistant.cli.audit", "Read the decision log and prove that its chain is whole."),
     "guard": ("assistant.cli.guard", "Ask the guards and the policy about a text."),
     "models": ("assistant.cli.models", "List, fetch and find the models that run on this machine."),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assistant.approval.asked import Asked
+from assistant.approval.wire import asked_body
 from assistant.events import Cited, Finished, Judged
 from guards.verdict import Finding, Judgement, Unscanned
 
@@ -70,7 +71,7 @@ class Told:
                 {"number": s.number, "title": s.citation.title, "url": s.citation.url}
                 for s in self.sources
             ],
-            "approval": None if asked is None else {"id": asked.id, "tool": asked.tool},
+            "approval": None if asked is None else asked_body(asked),
         }
 
 

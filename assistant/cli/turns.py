@@ -2,11 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import assert_never
 
 from assistant import bootstrap
+from assistant.approval.asked import Asked
 from assistant.bootstrap import Assistant, Progress
 from assistant.cli.exits import Exit, Failed
 from assistant.cli.report import Told, TurnReport
@@ -15,6 +16,7 @@ from assistant.clock import random_id
 from assistant.events import (
     ApprovalNeeded,
     Cited,
+    Event,
     Finished,
     ImageReleased,
     Judged,
@@ -30,6 +32,7 @@ from assistant.locale import locale_of
 from assistant.settings import Settings, load_settings
 from assistant.turn import Sampling, SessionKey, Turn
 from guards.conversation import text_message
+from policies.decision import Approver
 
 Assemble = Callable[[Settings, Progress], AbstractAsyncContextManager[Assistant]]
 
@@ -94,8 +97,8 @@ def read_text(argument: str) -> str:
     return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
 
 
-async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnReport:
-    """Run ``turn``, show its text as it is released, and say what it came to.
+async def play(events: AsyncGenerator[Event, None], terminal: Terminal) -> TurnReport:
+    """Run a turn by its events, show its text as it is released, and say what it came to.
 
     Raises:
         CorralError: the turn could not be held.
@@ -107,7 +110,7 @@ async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnRepo
     told = Told()
     finished: Finished | None = None
     first_text: float | None = None
-    async with aclosing(assistant.orchestrator.run(turn)) as events:
+    async with aclosing(events):
         async for event in events:
             match event:
                 case Judged():
@@ -136,8 +139,9 @@ async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnRepo
                     terminal.line(f"[{picture.media_type}, {len(picture.data)} bytes]")
                 case ApprovalNeeded(asked=asked):
                     told.asked = asked
-                    shown.append(asked.shown)
-                    terminal.write(asked.shown)
+                    question = f"\n\n{asked.shown}" if shown else asked.shown
+                    shown.append(question)
+                    terminal.write(question)
                 case ToolCallReleased():
                     pass  # no tools of its own are offered from a terminal
                 case Finished():
@@ -145,6 +149,8 @@ async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnRepo
                 case _:
                     assert_never(event)
     terminal.line()
+    if told.asked is not None:
+        terminal.note(_how_to_answer(told.asked, terminal))
     for source in told.sources:
         citation = source.citation
         terminal.line(f"[{source.number}] {citation.title} {citation.url}", "dim")
@@ -158,3 +164,10 @@ async def play(assistant: Assistant, turn: Turn, terminal: Terminal) -> TurnRepo
         first_text=first_text,
         total=loop.time() - start,
     )
+
+
+def _how_to_answer(asked: Asked, terminal: Terminal) -> str:
+    by_command = f"`corral approval approve {asked.id}` or `corral approval deny {asked.id}`"
+    if asked.approver is Approver.USER and terminal.interactive:
+        return f"Answer yes or no, or with {by_command}."
+    return f"Answer with {by_command}."

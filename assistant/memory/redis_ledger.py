@@ -14,8 +14,9 @@ from assistant.turn import SessionKey
 from plugins.caller import Caller
 from plugins.ledger import Entry, Standing
 
-LIFE = 7 * 24 * 3600.0
-"""Seconds that a turn's notes are kept after the last one."""
+LIFE = 8 * 24 * 3600.0
+"""Seconds that a turn's notes are kept after the last one: a turn may wait a week for a person, and
+be taken up a day later."""
 
 _NOT_THERE = ("appendonly is disabled", "unknown command")
 """What a server says to WAITAOF that cannot do it."""

@@ -20,7 +20,18 @@ CORRAL = [sys.executable, "-c", "from assistant.cli.main import run; run()"]
 def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == Exit.OK
     out = capsys.readouterr().out
-    for name in ("ask", "chat", "serve", "doctor", "demo", "guard", "policy", "audit", "models"):
+    for name in (
+        "ask",
+        "chat",
+        "serve",
+        "doctor",
+        "demo",
+        "guard",
+        "policy",
+        "audit",
+        "models",
+        "approval",
+    ):
         assert f"  {name}" in out
     assert "3 blocked by policy" in " ".join(out.split())
 

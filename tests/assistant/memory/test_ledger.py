@@ -75,7 +75,7 @@ async def test_i11_no_other_turn_sees_the_notes(ledger: Ledger, caller: Caller, 
     assert await ledger.begin(other, "k1") == NEW
 
 
-async def test_notes_are_kept_for_a_week_after_the_last(client: Redis, caller: Caller) -> None:
+async def test_notes_are_kept_for_days_after_the_last(client: Redis, caller: Caller) -> None:
     ledger = RedisLedger(client, deadline=5.0)
     key = SessionKey(tenant=caller.tenant, user=caller.user, session=caller.session)
     name = SessionKeys.of(key).effects(caller.turn)
