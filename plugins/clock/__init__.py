@@ -53,10 +53,14 @@ def _zone_name(name: str) -> str:
     return name
 
 
+ZoneName = Annotated[str, AfterValidator(_zone_name)]
+"""The name of a time zone, as operators give it."""
+
+
 class ClockOptions(Options):
     """``timezone`` is where it is now for those who name no place."""
 
-    timezone: Annotated[str, AfterValidator(_zone_name)] = "UTC"
+    timezone: ZoneName = "UTC"
 
 
 def clock_tools(home: tzinfo) -> tuple[Tool, ...]:
