@@ -40,7 +40,7 @@ from assistant.memory.redis_values import RedisValues, Scope
 from assistant.orchestrator import Orchestrator, ToolCalls, TurnLimits
 from assistant.settings import Settings
 from guards import health
-from guards.conversation import Subject
+from guards.conversation import BY_TOOL, Exchange, Role, Subject, text_message
 from guards.guard import Guard
 from guards.hazards import Hazard
 from guards.making import Description, Workshop
@@ -52,10 +52,12 @@ from guards.upstream import Upstreams, open_upstreams
 from plugins.broker import Broker
 from plugins.configuration import Configuration, ConfigurationError, load_configuration
 from plugins.errors import PluginLoadError
+from plugins.opening import Judge, Means, open_plugins
 from plugins.plugin import Plugin
-from plugins.registry import Catalogue, Means, open_plugins
+from plugins.registry import Catalogue
 from policies.briefing import rules_of
-from policies.bundle import Policy
+from policies.bundle import Audience, Policy
+from policies.decision import Allow
 
 Progress = Callable[[str], None]
 
@@ -144,7 +146,7 @@ async def assemble(
         log, entries = _open_log(connected, policy, stack)
         panel = seat_panel(connected, policy, upstreams, guards)
         catalogue = await stack.enter_async_context(
-            _opened_plugins(connected, client, limits.deadline, plugins)
+            _opened_plugins(connected, client, limits.deadline, _describing(panel, policy), plugins)
         )
         broker = Broker(
             panel=panel,
@@ -193,11 +195,16 @@ async def assemble(
 
 @asynccontextmanager
 async def _opened_plugins(
-    settings: Settings, client: Client, deadline: float, plugins: Mapping[str, Plugin] | None
+    settings: Settings,
+    client: Client,
+    deadline: float,
+    judge: Judge,
+    plugins: Mapping[str, Plugin] | None,
 ) -> AsyncIterator[Catalogue]:
     means = Means(
         folder=settings.data_dir / "plugins",
         cache=lambda name: RedisValues(client, Scope(plugin=name), deadline=deadline),
+        judge=judge,
     )
     async with AsyncExitStack() as stack:
         try:
@@ -206,6 +213,21 @@ async def _opened_plugins(
         except PluginLoadError as error:
             raise PluginStartError(str(error)) from error
         yield catalogue
+
+
+def _describing(panel: Panel, policy: Policy) -> Judge:
+    """Judges what foreign tools say of themselves, like anything else that came from outside."""
+
+    async def judge(description: str) -> str | None:
+        message = text_message(description, id="description", role=Role.TOOL, provenance=BY_TOOL)
+        exchange = Exchange(subject=Subject.TOOL_RESULT, message=message)
+        verdict = await panel.judge(exchange)
+        decision = policy.decide(exchange, verdict, Audience.GENERAL, policy.locales[0])
+        if isinstance(decision, Allow):
+            return None
+        return f"the policy does not let it into a prompt (clause {decision.basis.clause})"
+
+    return judge
 
 
 def plugin_configuration(settings: Settings) -> Configuration:

@@ -115,7 +115,7 @@ def save_enabled(path: Path, names: Sequence[str]) -> None:
     if start is None:
         changed = f"enabled: {listed}\n{text}"
     else:
-        changed = f"{text[:start]}{listed}{text[end:]}"
+        changed = f"{text[:start]} {listed}{text[end:]}"
     parse_document(changed, path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(path.suffix + ".new")
@@ -124,11 +124,12 @@ def save_enabled(path: Path, names: Sequence[str]) -> None:
 
 
 def _enabled(text: str) -> tuple[int | None, int]:
-    """Where the list of enabled plugins stands in the file's text."""
+    """Where the list of enabled plugins stands in the file's text, from its colon on."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
         for key, value in root.value:
             if key.value == "enabled":
-                written = text[value.start_mark.index : value.end_mark.index]
-                return value.start_mark.index, value.start_mark.index + len(written.rstrip())
+                start = text.index(":", key.end_mark.index) + 1
+                written = text[start : value.end_mark.index]
+                return start, start + len(written.rstrip())
     return None, 0

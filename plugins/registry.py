@@ -1,43 +1,22 @@
-"""From the operator's allow-list to tools that are ready to be called."""
+"""What plugins there are, what they promise, and the tools that are ready to be called."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 
 import httpx
 from jsonschema.exceptions import SchemaError
 from pydantic import ValidationError
 
-from plugins.access import Store
-from plugins.configuration import Configuration, PluginSection
+from plugins.configuration import PluginSection
 from plugins.errors import PluginLoadError
-from plugins.http.client import open_client
-from plugins.http.limits import HttpLimits
 from plugins.manifest import Egress, Manifest, SideEffect, egress_of
-from plugins.plugin import ENTRY_POINTS, Plugin, Setup
+from plugins.plugin import ENTRY_POINTS, Plugin
 from plugins.schemas import compiled
 from plugins.tool import Tool, ToolSpec
 
 _WORST_LAST = tuple(SideEffect)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What plugins are opened with.
-
-    Attributes:
-        environ: where secrets come from.
-        folder: below it each plugin has a folder of its own.
-        cache: makes each plugin's cache, by its name.
-    """
-
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
-    folder: Path
-    cache: Callable[[str], Store]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,77 +105,6 @@ def load_plugin(entry: EntryPoint) -> Plugin:
     return loaded
 
 
-@asynccontextmanager
-async def open_plugins(
-    configuration: Configuration, means: Means, *, extra: Mapping[str, Plugin] | None = None
-) -> AsyncIterator[Catalogue]:
-    """Open every enabled plugin; they close in reverse order.
-
-    ``extra`` are plugins that are not installed, by name; for tests and embedding programs.
-
-    Raises:
-        PluginLoadError: naming the plugin that is missing or broken, and why.
-    """
-    given = dict(extra or {})
-    there = installed_plugins()
-    bound: dict[str, Bound] = {}
-    async with AsyncExitStack() as stack:
-        for name in dict.fromkeys((*configuration.enabled, *given)):
-            plugin = given.get(name) or load_plugin(_entry(name, there))
-            section = configuration.plugins.get(name, PluginSection())
-            for each in await _opened(name, plugin, section, means, stack):
-                other = bound.get(each.tool.name)
-                if other is not None:
-                    raise PluginLoadError(
-                        name, f"its tool {each.tool.name} is {other.manifest.name}'s already"
-                    )
-                bound[each.tool.name] = each
-        yield Catalogue(bound=bound)
-
-
-def _entry(name: str, there: Mapping[str, EntryPoint]) -> EntryPoint:
-    if name not in there:
-        known = ", ".join(there) or "none"
-        raise PluginLoadError(name, f"is enabled but not installed; installed are: {known}")
-    return there[name]
-
-
-async def _opened(
-    name: str, plugin: Plugin, section: PluginSection, means: Means, stack: AsyncExitStack
-) -> Sequence[Bound]:
-    manifest, options = terms_of(name, plugin, section)
-    secrets = _secrets(manifest, section, means.environ)
-    private = tuple(section.private_hosts)
-    bounds = HttpLimits.within(manifest.limits)
-    http = await stack.enter_async_context(
-        open_client(hosts=manifest.hosts, private_hosts=private, limits=bounds)
-    )
-    tools: Sequence[Tool] = plugin.tools
-    if plugin.open is not None:
-        folder = means.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        setup = Setup(
-            options=options, secrets=secrets, http=http, cache=means.cache(name), folder=folder
-        )
-        try:
-            tools = await stack.enter_async_context(plugin.open(setup))
-        except Exception as error:
-            raise PluginLoadError(
-                name, f"cannot be opened: {type(error).__name__}: {error}"
-            ) from error
-    gate = asyncio.Semaphore(manifest.limits.at_once)
-    bound = []
-    for tool in tools:
-        check_terms(manifest, tool)
-        reach = http
-        if tool.hosts is not None and tool.hosts != manifest.hosts:
-            reach = await stack.enter_async_context(
-                open_client(hosts=tool.hosts, private_hosts=private, limits=bounds)
-            )
-        bound.append(Bound(tool=tool, manifest=manifest, http=reach, secrets=secrets, gate=gate))
-    return bound
-
-
 def terms_of(name: str, plugin: Plugin, section: PluginSection) -> tuple[Manifest, object]:
     """The plugin's manifest and options under what the operator says.
 
@@ -207,15 +115,27 @@ def terms_of(name: str, plugin: Plugin, section: PluginSection) -> tuple[Manifes
         options = plugin.options.model_validate(section.options)
         manifest = plugin.manifest if plugin.refine is None else plugin.refine(options)
     except ValidationError as error:
-        mistakes = error.errors(include_input=False, include_url=False)
-        lines = [f"{'.'.join(str(p) for p in m['loc']) or 'it'}: {m['msg']}" for m in mistakes]
-        raise PluginLoadError(name, "options: " + "; ".join(lines)) from None
+        raise PluginLoadError(name, f"options: {mistakes_of(error)}") from None
     return replace(manifest, limits=section.limits.over(manifest.limits)), options
 
 
-def _secrets(
+def mistakes_of(error: ValidationError) -> str:
+    """Each mistake with its field, without what was written there."""
+    mistakes = error.errors(include_input=False, include_url=False)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in mistake['loc']) or 'it'}: {mistake['msg']}"
+        for mistake in mistakes
+    )
+
+
+def secrets_of(
     manifest: Manifest, section: PluginSection, environ: Mapping[str, str]
 ) -> dict[str, str]:
+    """Values of the secrets that the manifest names.
+
+    Raises:
+        PluginLoadError: one is not set, or the operator names one that it does not need.
+    """
     unknown = sorted(set(section.secrets) - set(manifest.secrets))
     if unknown:
         raise PluginLoadError(manifest.name, f"secrets: it needs none called {unknown[0]}")
