@@ -101,7 +101,7 @@ async def test_a_turn_that_was_answered_meanwhile_asks_nothing(
 
 
 @pytest.mark.parametrize("approved", [True, False])
-async def test_an_answer_counts_once_and_for_all(
+async def test_i4_an_answer_counts_once_and_for_all(
     desk: Desk, key: SessionKey, clock: HandClock, approved: bool
 ) -> None:
     await desk.approvals.ask(question(key), TURN, None)
@@ -134,7 +134,7 @@ async def test_of_answers_at_once_one_wins(desk: Desk, key: SessionKey) -> None:
     assert len(winners) == len(losers) == 10
 
 
-async def test_an_answer_that_comes_too_late_is_none(
+async def test_i4_an_answer_that_comes_too_late_is_none(
     desk: Desk, key: SessionKey, clock: HandClock
 ) -> None:
     await desk.approvals.ask(question(key), TURN, None)

@@ -46,7 +46,7 @@ async def test_a_side_effect_goes_from_new_to_started_to_done(
     assert await ledger.entries(caller) == {"k1": DONE, "k2": STARTED}
 
 
-async def test_of_attempts_at_once_one_may_start(ledger: Ledger, caller: Caller) -> None:
+async def test_i7_of_attempts_at_once_one_may_start(ledger: Ledger, caller: Caller) -> None:
     found = await asyncio.gather(*(ledger.begin(caller, "k1") for _ in range(20)))
     assert sorted(entry.standing for entry in found) == ["new"] + ["started"] * 19
 
@@ -118,7 +118,7 @@ async def disk(tmp_path: Path) -> AsyncIterator[Redis]:
         await client.aclose()
 
 
-async def test_the_note_is_on_disk_before_anything_starts(disk: Redis, caller: Caller) -> None:
+async def test_i7_the_note_is_on_disk_before_anything_starts(disk: Redis, caller: Caller) -> None:
     ledger = RedisLedger(disk, deadline=5.0)
     assert await ledger.begin(caller, "k1") == NEW
     info = await disk.info("persistence")
@@ -133,7 +133,7 @@ async def test_a_disk_that_does_not_sync_in_time_lets_nothing_start(
         await RedisLedger(disk, deadline=0.3).begin(caller, "k1")
 
 
-async def test_i2_a_server_that_forbids_to_wait_for_the_disk_lets_nothing_start(
+async def test_a_server_that_forbids_to_wait_for_the_disk_lets_nothing_start(
     client: Redis, valkey: ValkeyServer, caller: Caller
 ) -> None:
     await client.execute_command("ACL", "SETUSER", "narrow", "on", ">pw", "~*", "+@all", "-waitaof")
