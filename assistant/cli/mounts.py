@@ -13,6 +13,7 @@ MOUNTS = {
     "audit": ("assistant.cli.audit", "Read the decision log and prove that its chain is whole."),
     "guard": ("assistant.cli.guard", "Ask the guards and the policy about a text."),
     "models": ("assistant.cli.models", "List, fetch and find the models that run on this machine."),
+    "plugin": ("assistant.cli.plugin", "List, enable, make and test plugins."),
     "policy": ("assistant.cli.policy", "Check, test and explain policies."),
 }
 """Group name to the module whose ``app`` it is, and its line in the help."""
