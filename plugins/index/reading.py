@@ -20,6 +20,7 @@ _ROWS = 50
 """Rows of a table under one heading."""
 
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t#]*$")
+_GOES_ON = re.compile(r"[ \t]*(?!\d+[.)] |[-*+] |[|>#])\S")
 _FENCE = re.compile(r"[ \t]{0,3}(```+|~~~+)")
 _FRONT = re.compile(r"\A---\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _FRONT_TITLE = re.compile(r"^title:[ \t]*[\"']?(.*?)[\"']?[ \t\r]*$", re.MULTILINE)
@@ -60,6 +61,7 @@ def _markdown(text: str) -> tuple[str, list[Section]]:
         title, text = named[1] if named else "", text[front.end() :]
     outline = _Outline()
     fence: str | None = None
+    wrapped = False
     for line in text.splitlines():
         mark = _FENCE.match(line)
         if mark is not None:
@@ -70,8 +72,12 @@ def _markdown(text: str) -> tuple[str, list[Section]]:
         heading = _HEADING.match(line) if fence is None else None
         if heading is not None:
             outline.open(len(heading[1]), heading[2])
-        else:
-            outline.write(line + "\n")
+            wrapped = False
+            continue
+        # A line that only goes on is part of the sentence before it.
+        goes_on = wrapped and mark is None and _GOES_ON.match(line) is not None
+        outline.write(f" {line.strip()}" if goes_on else f"\n{line}")
+        wrapped = fence is None and mark is None and bool(line.strip()) and line[0] != "|"
     return title or outline.title, outline.sections()
 
 
