@@ -168,6 +168,12 @@ class CorralOptions(Wire):
     audience: Annotated[Audience, Field(strict=False)] = Field(
         default=Audience.GENERAL, description="Who reads the reply, as far as the operator knows."
     )
+    tools: list[ToolName] | None = Field(
+        default=None,
+        max_length=128,
+        description="Corral's own tools that this turn may call, by name; left out, all that are "
+        "enabled. `[]` is none.",
+    )
 
 
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -68,6 +68,7 @@ def turn_of(request: ChatRequest, *, tenant: str, message_id: str, locale: str) 
         audience=options.audience,
         locale=options.locale or locale_of(messages[-1].text, locale),
         tools=tools,
+        own_tools=None if options.tools is None else tuple(options.tools),
         tool_choice=_tool_choice(request, tools),
         sampling=_sampling(request),
     )

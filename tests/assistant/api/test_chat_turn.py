@@ -47,6 +47,13 @@ async def test_a_plain_question_is_a_stateless_turn() -> None:
     assert (turn.history, turn.instructions, turn.locale) == ((), "", "en")
 
 
+@pytest.mark.parametrize("names", [None, [], ["web_search", "calculate"]])
+async def test_a_turn_may_name_corrals_tools(names: list[str] | None) -> None:
+    corral = {} if names is None else {"tools": names}
+    turn = await turn_from(chat(user("hi")) | {"corral": corral})
+    assert turn.own_tools == (None if names is None else tuple(names))
+
+
 async def test_system_and_developer_messages_are_instructions() -> None:
     turn = await turn_from(
         chat(
