@@ -59,7 +59,7 @@ def _answer(text: str, sentence: Sentence) -> Result:
 plugin = Plugin(
     manifest=Manifest(
         name="calculator",
-        version="1",
+        version="0.1.0",
         side_effect=SideEffect.NONE,
         description="Calculates, and converts units.",
         limits=Limits(seconds=5, output_chars=2_000),

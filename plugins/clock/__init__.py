@@ -58,9 +58,11 @@ ZoneName = Annotated[str, AfterValidator(_zone_name)]
 
 
 class ClockOptions(Options):
-    """``timezone`` is where it is now for those who name no place."""
+    """Where it is now for those who name no place."""
 
-    timezone: ZoneName = "UTC"
+    timezone: ZoneName = Field(
+        default="UTC", description="Where it is now for those who name no place."
+    )
 
 
 def clock_tools(home: tzinfo) -> tuple[Tool, ...]:
@@ -161,7 +163,7 @@ async def _opened(setup: Setup) -> AsyncIterator[Sequence[Tool]]:
 plugin = Plugin(
     manifest=Manifest(
         name="clock",
-        version="1",
+        version="0.1.0",
         side_effect=SideEffect.NONE,
         description="Tells the time anywhere, converts times, counts days.",
         limits=Limits(seconds=2, output_chars=2_000),

@@ -11,16 +11,20 @@ from plugins.code.program import LONGEST, read_program
 from plugins.sdk import Limits, Manifest, Options, Plugin, Result, Setup, SideEffect, Tool, tool
 
 _PATIENCE = 5.0
+_MEGABYTE = 1024 * 1024
 
 
 class CodeOptions(Options):
     """What a program may use, and how many run side by side."""
 
-    seconds: Annotated[float, Field(gt=0, le=10)] = 3.0
-    memory_bytes: Annotated[int, Field(ge=4 * 1024 * 1024, le=1024 * 1024 * 1024)] = (
-        64 * 1024 * 1024
+    seconds: float = Field(default=3.0, gt=0, le=10, description="Time of one program.")
+    memory_bytes: int = Field(
+        default=64 * _MEGABYTE,
+        ge=4 * _MEGABYTE,
+        le=1024 * _MEGABYTE,
+        description="Memory of one program.",
     )
-    processes: Annotated[int, Field(ge=1, le=32)] = 2
+    processes: int = Field(default=2, ge=1, le=32, description="Programs side by side.")
 
 
 def run_python_tool(interpreter: Interpreter) -> Tool:
@@ -78,7 +82,7 @@ async def _opened(setup: Setup) -> AsyncIterator[Sequence[Tool]]:
 plugin = Plugin(
     manifest=Manifest(
         name="code",
-        version="1",
+        version="0.1.0",
         side_effect=SideEffect.NONE,
         description="Runs small Python programs without files, network or packages.",
         limits=Limits(seconds=20, output_chars=30_000, at_once=16),

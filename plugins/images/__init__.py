@@ -51,14 +51,26 @@ def _size(size: str) -> str:
 class ImagesOptions(Options):
     """Which service makes the pictures, and how it is asked."""
 
-    base_url: Annotated[str, AfterValidator(_base_url)]
-    model: Annotated[str, Field(max_length=200)] = ""
-    sizes: Annotated[
-        tuple[Annotated[str, AfterValidator(_size)], ...], Field(min_length=1, max_length=20)
-    ] = ("1024x1024",)
-    authenticated: bool = False
-    asks_base64: bool = True
-    seconds: Annotated[float, Field(gt=0, le=600)] = 90.0
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        description="Where the service is, without `/v1`."
+    )
+    model: str = Field(
+        default="", max_length=200, description="Which model it uses; empty leaves it the choice."
+    )
+    sizes: tuple[Annotated[str, AfterValidator(_size)], ...] = Field(
+        default=("1024x1024",),
+        min_length=1,
+        max_length=20,
+        description="Sizes on offer; the first is the usual one.",
+    )
+    authenticated: bool = Field(
+        default=False, description=f"Whether it wants a key, the secret `{SECRET}`."
+    )
+    asks_base64: bool = Field(
+        default=True,
+        description="Off for services that refuse a `response_format` because they know only one.",
+    )
+    seconds: float = Field(default=90.0, gt=0, le=600, description="Until it must have answered.")
 
     @property
     def host(self) -> str:
@@ -138,7 +150,7 @@ def _refined(options: ImagesOptions) -> Manifest:
 plugin = Plugin(
     manifest=Manifest(
         name="images",
-        version="1",
+        version="0.1.0",
         side_effect=SideEffect.NONE,
         description="Makes pictures with the image service that its option base_url names.",
         limits=Limits(seconds=95, output_chars=4_000, calls_per_turn=2, at_once=8),

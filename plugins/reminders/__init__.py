@@ -38,9 +38,12 @@ __all__ = ["Reminder", "due", "plugin", "reminder_tools"]
 
 
 class RemindersOptions(Options):
-    """``timezone`` is where clock times hold that come without a place."""
+    """Where clock times hold that come without a place."""
 
-    timezone: ZoneName | None = None
+    timezone: ZoneName | None = Field(
+        default=None,
+        description="Where clock times hold that come without a place; unset asks for one.",
+    )
 
 
 def reminder_tools(home: tzinfo | None) -> tuple[Tool, ...]:
@@ -119,7 +122,7 @@ async def _opened(setup: Setup) -> AsyncIterator[Sequence[Tool]]:
 plugin = Plugin(
     manifest=Manifest(
         name="reminders",
-        version="1",
+        version="0.1.0",
         side_effect=SideEffect.REVERSIBLE,
         description="Keeps reminders of each user, for the front end to tell when they are due.",
         reads=frozenset({Confidentiality.USER}),
