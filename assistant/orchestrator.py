@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -20,6 +21,7 @@ from assistant.errors import (
     CorralError,
     EngineTimeoutError,
     InvalidTurnError,
+    MemoryUnavailableError,
     UnknownApprovalError,
 )
 from assistant.events import (
@@ -242,17 +244,22 @@ class Orchestrator:
     async def _go_on(self, taken: Taken, emit: Emit, lease: Lease | None) -> None:
         suspended = taken.suspended
         waiting = suspended.waiting
+        # Whoever reads the last event may leave at once, so it waits until all is tidied up.
+        last: list[Event] = []
         course = self._course(
             suspended.turn,
             self._checked(suspended.turn),
             Placeholders(suspended.placeholders),
-            emit,
+            lambda event: last.append(event) if isinstance(event, Finished) else emit(event),
             waiting.tally,
         )
         work = self._rounds.resume(course, suspended.progress, waiting, taken.grant)
         await self._recorded(course, work, lease)
         if self._questions is not None:
-            await self._questions.approvals.close(taken.approval)
+            with suppress(MemoryUnavailableError):  # the turn is over; this one ends by itself
+                await self._questions.approvals.close(taken.approval)
+        for event in last:
+            emit(event)
 
     def _checked(self, turn: Turn) -> Toolbox:
         message = turn.message

@@ -1,69 +1,22 @@
 """``corral approval``, and how the other commands show a question."""
 
 import json
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-import policies
 from assistant.approval.redis_approvals import RedisApprovals
 from assistant.bootstrap import assemble
 from assistant.cli.exits import Exit
 from assistant.cli.main import main
 from assistant.clock import SystemClock
-from plugins.manifest import Manifest, SideEffect
-from plugins.plugin import Plugin
-from plugins.typed import tool
 from policies.decision import Approver
+from tests.assistant.approval.office import DONE, OFFICE, policy_file
 from tests.assistant.cli.stage import Stage, scripted_guard
 
-CLAUSES = """
-  - id: mails-wait
-    title: {en: Mails, zh: 邮件}
-    rule: {en: Mails wait for the word of the person., zh: 邮件须先征得本人同意。}
-    when: tool == 'mail'
-    subjects: [tool_call]
-    decision: ask
-    tests: [none]
-  - id: payments-wait
-    title: {en: Payments, zh: 付款}
-    rule: {en: Payments wait for the operator's word., zh: 付款须先征得运营者同意。}
-    when: tool == 'pay'
-    subjects: [tool_call]
-    decision: ask
-    approver: operator
-    tests: [none]
-"""
-DONE: list[str] = []
 REPLY = "Blue light scatters most."
-
-
-@tool(command="to", side_effect=SideEffect.IRREVERSIBLE)
-async def mail(to: str) -> str:
-    """Send a mail."""
-    DONE.append(f"mail {to}")
-    return f"The mail to {to} is sent."
-
-
-@tool(command="to", side_effect=SideEffect.IRREVERSIBLE)
-async def pay(to: str) -> str:
-    """Pay somebody."""
-    DONE.append(f"pay {to}")
-    return f"{to} is paid."
-
-
-OFFICE = Plugin(
-    manifest=Manifest(
-        name="office",
-        version="1",
-        side_effect=SideEffect.IRREVERSIBLE,
-        description="Mails and payments.",
-    ),
-    tools=(mail, pay),
-)
 
 Run = Callable[..., int]
 
@@ -72,12 +25,7 @@ Run = Callable[..., int]
 def run(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """One command, with tools that a policy asks about."""
     DONE.clear()
-    builtin = Path(policies.__path__[0])
-    for name in ("texts", "phrases", "resources"):
-        shutil.copytree(builtin / name, tmp_path / name)
-    policy = tmp_path / "policy.yaml"
-    policy.write_text((builtin / "acceptable_use.yaml").read_text("utf-8") + CLAUSES, "utf-8")
-    monkeypatch.setenv("CORRAL_POLICY", str(policy))
+    monkeypatch.setenv("CORRAL_POLICY", str(policy_file(tmp_path)))
     del stage
     with_tools = partial(assemble, guards=[scripted_guard()], plugins={"office": OFFICE})
     return lambda *args: main(args, assemble=with_tools)
