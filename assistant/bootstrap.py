@@ -27,20 +27,17 @@ from assistant.errors import (
     CorralError,
     GuardStartError,
     ModelUnavailableError,
-    PluginStartError,
     SettingsError,
 )
 from assistant.memory.connection import connect
 from assistant.memory.embedded import EmbeddedValkey
 from assistant.memory.limits import MemoryLimits
-from assistant.memory.link import Client
-from assistant.memory.redis_ledger import RedisLedger
 from assistant.memory.redis_store import RedisSessionStore
-from assistant.memory.redis_values import RedisValues, Scope
 from assistant.orchestrator import Orchestrator, ToolCalls, TurnLimits
+from assistant.plugin_start import open_broker
 from assistant.settings import Settings
 from guards import health
-from guards.conversation import BY_TOOL, Exchange, Role, Subject, text_message
+from guards.conversation import Subject
 from guards.guard import Guard
 from guards.hazards import Hazard
 from guards.making import Description, Workshop
@@ -50,14 +47,9 @@ from guards.roster import Roster, RosterError, load_roster
 from guards.stream import Pace
 from guards.upstream import Upstreams, open_upstreams
 from plugins.broker import Broker
-from plugins.configuration import Configuration, ConfigurationError, load_configuration
-from plugins.errors import PluginLoadError
-from plugins.opening import Judge, Means, open_plugins
 from plugins.plugin import Plugin
-from plugins.registry import Catalogue
 from policies.briefing import rules_of
-from policies.bundle import Audience, Policy
-from policies.decision import Allow
+from policies.bundle import Policy
 
 Progress = Callable[[str], None]
 
@@ -145,19 +137,8 @@ async def assemble(
         store = RedisSessionStore(client, limits=limits)
         log, entries = _open_log(connected, policy, stack)
         panel = seat_panel(connected, policy, upstreams, guards)
-        catalogue = await stack.enter_async_context(
-            _opened_plugins(connected, client, limits.deadline, _describing(panel, policy), plugins)
-        )
-        broker = Broker(
-            panel=panel,
-            policy=policy,
-            catalogue=catalogue,
-            ledger=RedisLedger(client, deadline=limits.deadline),
-            stores=lambda plugin, caller: RedisValues(
-                client,
-                Scope(plugin=plugin, owner=(caller.tenant, caller.user)),
-                deadline=limits.deadline,
-            ),
+        broker = await stack.enter_async_context(
+            open_broker(connected, client, limits.deadline, panel, policy, plugins)
         )
         approvals = RedisApprovals(client, clock=SystemClock(), deadline=limits.deadline)
         yield Assistant(
@@ -193,66 +174,44 @@ async def assemble(
         )
 
 
-@asynccontextmanager
-async def _opened_plugins(
-    settings: Settings,
-    client: Client,
-    deadline: float,
-    judge: Judge,
-    plugins: Mapping[str, Plugin] | None,
-) -> AsyncIterator[Catalogue]:
-    means = Means(
-        folder=settings.data_dir / "plugins",
-        cache=lambda name: RedisValues(client, Scope(plugin=name), deadline=deadline),
-        judge=judge,
-    )
-    async with AsyncExitStack() as stack:
-        try:
-            opened = open_plugins(plugin_configuration(settings), means, extra=plugins)
-            catalogue = await stack.enter_async_context(opened)
-        except PluginLoadError as error:
-            raise PluginStartError(str(error)) from error
-        yield catalogue
-
-
-def _describing(panel: Panel, policy: Policy) -> Judge:
-    """Judges what foreign tools say of themselves, like anything else that came from outside."""
-
-    async def judge(description: str) -> str | None:
-        message = text_message(description, id="description", role=Role.TOOL, provenance=BY_TOOL)
-        exchange = Exchange(subject=Subject.TOOL_RESULT, message=message)
-        verdict = await panel.judge(exchange)
-        decision = policy.decide(exchange, verdict, Audience.GENERAL, policy.locales[0])
-        if isinstance(decision, Allow):
-            return None
-        return f"the policy does not let it into a prompt (clause {decision.basis.clause})"
-
-    return judge
-
-
-def plugin_configuration(settings: Settings) -> Configuration:
-    """What the operator says about plugins.
-
-    Raises:
-        SettingsError: the plugin file has mistakes, or is named and does not exist.
-    """
-    if settings.plugin_file is not None and not settings.plugin_file.is_file():
-        raise SettingsError("CORRAL_PLUGIN_FILE: there is no such file")
-    try:
-        configuration = load_configuration(settings.plugins_yaml)
-    except ConfigurationError as error:
-        raise SettingsError(f"the plugin file cannot be used:\n{error}") from error
-    if settings.plugins is None:
-        return configuration
-    return configuration.model_copy(update={"enabled": list(settings.plugins)})
-
-
 def _tool_calls(settings: Settings) -> ToolCalls:
     """``auto``: so small a model as the embedded one calls tools badly, and is told of none."""
     if settings.tool_calls != "auto":
         return ToolCalls(settings.tool_calls)
     embedded = not settings.engine_urls and settings.embedded_engine == "llama.cpp"
     return ToolCalls.COMMANDS if embedded else ToolCalls.NATIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolshop:
+    """What calling tools needs: guards, a policy, a decision log and plugins, but no model."""
+
+    settings: Settings
+    broker: Broker
+    log: FileDecisionLog
+    entries: EntryBodies
+
+
+@asynccontextmanager
+async def open_toolshop(settings: Settings) -> AsyncIterator[Toolshop]:
+    """The settings' plugins behind the broker; the memory is embedded where no URL names one.
+
+    Raises:
+        CorralError: a part could not be started.
+        PolicyError: the policy has mistakes.
+    """
+    policy = load_policy(settings)
+    async with _embed_memory(settings) as connected, AsyncExitStack() as stack:
+        upstreams = await stack.enter_async_context(open_upstreams())
+        deadline = MemoryLimits().deadline
+        client = connect(connected.redis_url.get_secret_value(), deadline=deadline)
+        stack.push_async_callback(client.aclose)
+        log, entries = _open_log(connected, policy, stack)
+        panel = seat_panel(connected, policy, upstreams)
+        broker = await stack.enter_async_context(
+            open_broker(connected, client, deadline, panel, policy)
+        )
+        yield Toolshop(settings=connected, broker=broker, log=log, entries=entries)
 
 
 @asynccontextmanager

@@ -139,6 +139,10 @@ class Settings(BaseSettings):
         6, ge=1, le=100, description="How often a turn may call tools before it must answer."
     )
 
+    mcp_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for `corral plugin serve` over HTTP."
+    )
+
     # memory
     redis_url: SecretStr = Field(
         SecretStr(""), description="Redis 7+ or Valkey; none starts an embedded Valkey."

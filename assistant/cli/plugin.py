@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from assistant.bootstrap import plugin_configuration
+from assistant.plugin_start import plugin_configuration
 from assistant.cli.exits import Exit, Failed
 from assistant.cli.plugin_conform import conform
 from assistant.cli.plugin_dev import dev
 from assistant.cli.plugin_new import new
+from assistant.cli.plugin_serve import pin, serve
 from assistant.cli.plugin_view import (
     in_words,
     manifest_json,
@@ -192,6 +193,8 @@ def disable(name: Name, json: Json = False) -> None:
 app.command()(new)
 app.command("test")(conform)
 app.command()(dev)
+app.command()(serve)
+app.command()(pin)
 
 
 def _save(settings: Settings, names: list[str], terminal: Terminal) -> None:
