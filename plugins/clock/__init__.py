@@ -31,13 +31,10 @@ from plugins.sdk import (
     tool,
 )
 
-Place = Annotated[
-    str,
-    Field(
-        description="A large city or a time zone, for example: Tokyo, Europe/Paris, UTC+2",
-        min_length=1,
-        max_length=LONGEST,
-    ),
+_PLACES = "large city or a time zone, for example: Tokyo, Europe/Paris, UTC+2"
+Place = Annotated[str, Field(description=f"A {_PLACES}", min_length=1, max_length=LONGEST)]
+SomePlace = Annotated[
+    str | None, Field(description=f"A {_PLACES}; may be left out", max_length=LONGEST)
 ]
 Day = Annotated[
     str, Field(description="A date as YYYY-MM-DD, or today", min_length=1, max_length=20)
@@ -69,7 +66,7 @@ def clock_tools(home: tzinfo) -> tuple[Tool, ...]:
     """The tools, with ``home`` as the zone of those who name none."""
 
     @tool(command="place", aliases=("time", "clock"), direct=True)
-    async def current_time(access: Access, place: Place | None = None) -> Result:
+    async def current_time(access: Access, place: SomePlace = None) -> Result:
         """The time and date now, in a place or at home. Use it whenever the answer depends on
         the time or on today's date.
         """

@@ -12,6 +12,7 @@ import orjson
 
 from plugins.access import Access
 from plugins.errors import ToolError
+from plugins.http.errors import LimitExceededError
 
 SECRET = "IMAGES_API_KEY"  # noqa: S105 - the secret's name
 
@@ -50,6 +51,8 @@ class Order:
                 if not fetched.is_success:
                     raise ToolError(_NONSENSE)
                 return fetched.content
+        except LimitExceededError:
+            raise ToolError("the image service answered too much; try a smaller size") from None
         except TimeoutError:
             raise ToolError("the image service took too long; try again later") from None
         except httpx.HTTPError:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from plugins.clock import Place, ZoneName
+from plugins.clock import SomePlace, ZoneName
 from plugins.clock.moments import moment_words
 from plugins.reminders import book
 from plugins.reminders.book import LONGEST_TEXT, Reminder, due
@@ -69,7 +69,7 @@ def reminder_tools(home: tzinfo | None) -> tuple[Tool, ...]:
                 max_length=60,
             ),
         ],
-        place: Place | None = None,
+        place: SomePlace = None,
     ) -> Result:
         """Remind the user of something at a time. A clock time needs the place where it holds."""
         if not text.strip():

@@ -74,21 +74,21 @@ class BraveEntry(_Entry):
     """The Brave Search API; needs the secret `BRAVE_KEY`."""
 
     kind: Literal["brave"]
-    url: ServiceUrl = "https://api.search.brave.com"
+    url: ServiceUrl = Field(default="https://api.search.brave.com", description="Of the service.")
 
 
 class TavilyEntry(_Entry):
     """The Tavily API; needs the secret `TAVILY_KEY`."""
 
     kind: Literal["tavily"]
-    url: ServiceUrl = "https://api.tavily.com"
+    url: ServiceUrl = Field(default="https://api.tavily.com", description="Of the service.")
 
 
 class ExaEntry(_Entry):
     """The Exa API; needs the secret `EXA_KEY`."""
 
     kind: Literal["exa"]
-    url: ServiceUrl = "https://api.exa.ai"
+    url: ServiceUrl = Field(default="https://api.exa.ai", description="Of the service.")
 
 
 Entry = Annotated[

@@ -4,7 +4,9 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from plugins.manifest import Egress, Manifest, SideEffect
 from plugins.plugin import ENTRY_POINTS, Options, Plugin
@@ -68,6 +70,28 @@ def _options(options: type[Options]) -> Iterator[str]:
         default = field.get_default(call_default_factory=True, validated_data={})
         shown = "required" if field.is_required() else _shown(default)
         yield f"| `{name}` | {shown} | {field.description} |"
+    for name, field in options.model_fields.items():
+        for entry in _entries(field.annotation):
+            yield from _entry(name, entry)
+
+
+def _entries(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in an option that is a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _entries(inner)
+
+
+def _entry(option: str, entry: type[BaseModel]) -> Iterator[str]:
+    kind = entry.model_fields.get("kind")
+    said = f" of kind `{get_args(kind.annotation)[0]}`" if kind is not None else ""
+    yield f"| in `{option}`{said} | default | meaning |"
+    yield "|---|---|---|"
+    for name, field in entry.model_fields.items():
+        if name != "kind":
+            shown = "required" if field.is_required() else _shown(field.default)
+            yield f"| `{name}` | {shown} | {field.description} |"
 
 
 def _shown(default: Any) -> str:
@@ -88,15 +112,10 @@ def _tool(tool: Tool) -> Iterator[str]:
     required = tool.spec.parameters.get("required", ())
     for name, schema in properties.items():
         default = "required" if name in required else _shown(schema.get("default"))
-        yield f"| `{name}` | {default} | {_description(schema)} |"
+        yield f"| `{name}` | {default} | {schema.get('description', '')} |"
     if tool.command is not None:
         names = ", ".join(f"`/{name}`" for name in (tool.name, *tool.aliases))
         stands = " The result is the reply." if tool.direct else ""
         yield f"Commands: {names}, followed by `{tool.command}`.{stands}"
     if tool.side_effect is not SideEffect.NONE:
         yield f"Side effect: `{tool.side_effect}`."
-
-
-def _description(schema: Mapping[str, Any]) -> str:
-    found = [schema, *schema.get("anyOf", ())]
-    return next((each["description"] for each in found if "description" in each), "")
