@@ -20,7 +20,7 @@ from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey
 from plugins.approval import call_digest
 from policies.decision import Approver
-from tests.assistant.memory.cluster import cluster_client, cluster_of_one
+from tests.assistant.memory.cluster import cluster_client
 
 LIMITS = MemoryLimits(lock_ttl=30.0, wait=0.5, deadline=5.0)
 NOON = 1_800_000_000.0
@@ -60,12 +60,6 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[Redis]:
     assert isinstance(client, Redis)
     yield client
     await client.aclose()
-
-
-@pytest.fixture(scope="session")
-def cluster_server() -> Iterator[ValkeyServer]:
-    with cluster_of_one() as server:
-        yield server
 
 
 @pytest.fixture

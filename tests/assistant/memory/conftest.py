@@ -13,7 +13,7 @@ from assistant.memory.protocol import SessionStore
 from assistant.memory.redis_store import RedisSessionStore
 from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey
-from tests.assistant.memory.cluster import cluster_client, cluster_of_one
+from tests.assistant.memory.cluster import cluster_client
 
 LIMITS = MemoryLimits(lock_ttl=30.0, wait=5.0, deadline=5.0)
 _numbers = itertools.count()
@@ -33,12 +33,6 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[Redis]:
     assert isinstance(client, Redis)
     yield client
     await client.aclose()
-
-
-@pytest.fixture(scope="session")
-def cluster_server() -> Iterator[ValkeyServer]:
-    with cluster_of_one() as server:
-        yield server
 
 
 @pytest.fixture
