@@ -126,11 +126,12 @@ def names_moment(moment: Moment, text: str) -> bool:
     """Whether ``text`` names every component of ``moment``.
 
     The year may be left out, as people do, but not be another one. The time may be one that is
-    named plus a length of time that is named ("at 12:00 for one hour"); midnight may be left out.
+    named plus a length of time that is named ("at 12:00 for one hour"). The ends of a day are in
+    naming the day.
     """
     if moment.day is not None and not _names_day(moment.day, text):
         return False
-    if moment.clock is None or (moment.day is not None and moment.clock == time(0, 0)):
+    if moment.clock is None or (moment.day is not None and moment.clock in _ENDS):
         return True
     return _names_clock(moment.clock, text) or _names_end(moment.clock, text)
 
@@ -223,6 +224,7 @@ def _lengths() -> list[tuple[int, list[str]]]:
     return found
 
 
+_ENDS = (time(0, 0), time(23, 59))
 _LENGTHS = _lengths()
 _UNITS = ("hour", "min", "小时", "分钟", *(f"{hours}h" for hours in range(1, 10)))
 

@@ -27,7 +27,11 @@ _SPECIFIC = re.compile(
     r"|[a-z0-9]+(?:[_-][a-z0-9]+)*",  # a code, if it holds digits
     re.ASCII,
 )
-_DATE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?-\d\d?-\d{4}", re.ASCII)
+_MOMENT = re.compile(
+    r"(?<![\w-])(?:\d{4}-\d\d-\d\d|\d\d?-\d\d?-\d{4})(?:[ t]\d\d:\d\d(?::\d\d)?)?(?![\w-])"
+    r"|(?<![\w:-])\d\d?:\d\d(?::\d\d)?(?![\w:-])",
+    re.ASCII,
+)
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){6,}")
@@ -37,11 +41,11 @@ _SEPARATORS = str.maketrans(dict.fromkeys(" \t\n\r.,;:|/\\_-*~+'\"()[]{}<>#"))
 
 
 def specifics(text: str) -> Iterator[str]:
-    """The tokens of a plain text that are hardly anywhere by chance."""
-    for found in _SPECIFIC.finditer(text):
+    """The tokens of a plain text that are hardly anywhere by chance. Dates and times are."""
+    for found in _SPECIFIC.finditer(_MOMENT.sub("|", text)):
         token = found.group()
         coded = len(token) >= 5 and sum(map(str.isdigit, token)) >= 2
-        if "@" in token or token.startswith("[") or (coded and not _DATE.fullmatch(token)):
+        if coded or "@" in token or token.startswith("["):
             yield token
 
 
@@ -104,7 +108,7 @@ def spelled_out(text: str) -> list[str]:
 
 
 def _joined(text: str) -> Iterator[str]:
-    for stretch in _SPELLED.finditer(text):
+    for stretch in _SPELLED.finditer(_MOMENT.sub("|", text)):
         chunks = _CHUNK.findall(stretch.group())
         letters = [len(chunk) == 1 for chunk in chunks]
         for first in range(len(chunks)):

@@ -28,17 +28,20 @@ class Payload:
     content: bool
 
 
-def class_of(payloads: Sequence[Payload], context: Sequence[Message]) -> Confidentiality:
+def class_of(
+    payloads: Sequence[Payload], context: Sequence[Message], *, astray: bool
+) -> Confidentiality:
     """The highest class of the messages that ``payloads`` hold pieces of.
 
-    What the user wrote themselves is theirs, whatever else holds it too. A target that stands as
+    What the user wrote themselves is theirs, whatever else holds it too; it counts only where
+    the call goes ``astray``, to targets that the user did not choose. A target that stands as
     one whole token in what was read is a choice, not a payload: where it leads, it is known. A
     long text in the model's own words counts as the highest class of all data that was read.
     """
     top = highest(context)
     if top is Confidentiality.PUBLIC or not payloads:
         return Confidentiality.PUBLIC
-    corpus = _Corpus.of(context)
+    corpus = _Corpus.of(context, astray)
     retold = highest(m for m in context if m.provenance.integrity is Integrity.UNTRUSTED)
     # Taken together: what is split over two arguments is one piece again.
     held = [p.text for p in payloads if p.content or not corpus.offers(p.text)]
@@ -66,14 +69,17 @@ class _Corpus:
     _squeezed: list[tuple[Confidentiality, str]] | None = None
 
     @classmethod
-    def of(cls, context: Iterable[Message]) -> "_Corpus":
+    def of(cls, context: Iterable[Message], astray: bool) -> "_Corpus":
         own: list[tuple[Confidentiality, str]] = []
         rest: list[tuple[Confidentiality, str]] = []
         for message in context:
             provenance = message.provenance
             text = spaced(plain(message.text))
             mine = provenance.source is Source.USER and provenance.integrity is Integrity.TRUSTED
-            (own if mine else rest).append((provenance.confidentiality, text))
+            if mine:
+                own.append((provenance.confidentiality if astray else Confidentiality.PUBLIC, text))
+            else:
+                rest.append((provenance.confidentiality, text))
         rest.sort(key=lambda pair: -_RANKS[pair[0]])
         texts = own + rest
         return cls(texts=texts, size=sum(len(text) for _, text in texts))

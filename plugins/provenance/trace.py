@@ -85,7 +85,7 @@ def trace(
         influenced=tainted and (bool(targets or others) or not trusted),
         untrusted=(*targets, *others),
         targets=tuple(targets),
-        sends=class_of(payloads, context) if payloads else Confidentiality.PUBLIC,
+        sends=class_of(payloads, context, astray=bool(targets)),
     )
 
 
@@ -146,6 +146,7 @@ class _Words:
         return False
 
     def _hold_amount(self, value: object) -> bool:
+        self._read += 10 * sum(map(len, self.texts))  # there are as many ways to write one
         number = amount(value)
         return number is not None and any(names_amount(number, text) for text in self.texts)
 

@@ -194,7 +194,7 @@ calls = st.builds(
     effect=st.sampled_from(["none", "reversible", "irreversible", "unknown"]),
     egress=st.sampled_from(["none", "named", "open", "unknown"]),
     influenced=st.booleans(),
-    untrusted=st.just(("to",)),
+    untrusted=st.sampled_from([(), ("text",)]),
     targets=st.sampled_from([(), ("to",)]),
     sends=st.sampled_from(["public", "user", "tenant", "secret"]),
     retried=st.booleans(),
@@ -213,11 +213,15 @@ def _due(call: CallFacts) -> type:
     if call.sends == "secret" and call.egress in ("named", "open"):
         return Refuse
     if call.influenced:
-        if call.sends == "tenant" and call.egress in ("named", "open"):
-            return Refuse
+        leaves = call.egress in ("named", "open")
+        if call.sends == "tenant" and leaves:
+            return Refuse if call.effect == "none" or call.targets else Ask
         if call.sends == "user" and call.egress == "open" and call.targets:
             return Refuse
-        if call.effect == "irreversible" or (call.effect == "reversible" and call.targets):
+        more_than_wording = call.targets or call.sends != "public" or not call.untrusted
+        if call.effect == "irreversible" and more_than_wording:
+            return Ask
+        if call.effect == "reversible" and call.egress == "open" and call.targets:
             return Ask
     return Ask if call.retried and call.effect != "none" else Allow
 
