@@ -8,7 +8,8 @@ from pydantic import Field
 
 from plugins.calculator import lexer, units
 from plugins.calculator.evaluate import evaluate, needs_units
-from plugins.calculator.syntax import AS_PERCENT, Sentence, parse
+from plugins.calculator.syntax import parse
+from plugins.calculator.tree import AS_PERCENT, Sentence
 from plugins.calculator.wording import clock_words, digits_of
 from plugins.sdk import Limits, Manifest, Plugin, Result, SideEffect, tool
 

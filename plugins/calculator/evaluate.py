@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from plugins.calculator import units
 from plugins.calculator.arithmetic import OPERATIONS, Amount, bounded, multiply, number
 from plugins.calculator.functions import CONSTANTS, FUNCTIONS, factorial
-from plugins.calculator.syntax import (
+from plugins.calculator.tree import (
     AS_PERCENT,
     Binary,
     Call,

@@ -14,91 +14,32 @@
 A number's units bind tightest, so that ``3 GB / 10 Mbit/s`` is a time.
 """
 
-from dataclasses import dataclass
-
 from plugins.calculator.functions import CONSTANTS, FUNCTIONS
 from plugins.calculator.lexer import END, Kind, Token, tokens
+from plugins.calculator.tree import (
+    AS_PERCENT,
+    LARGEST_UNIT_POWER,
+    Binary,
+    Call,
+    Constant,
+    Factorial,
+    Measured,
+    Negative,
+    Node,
+    Number,
+    Percent,
+    Sentence,
+    UnitFactor,
+    Units,
+)
 from plugins.errors import ToolError
 
 DEEPEST = 40
 """Parentheses, signs and powers within each other."""
 
-LARGEST_UNIT_POWER = 12
 _CONVERSION = frozenset({"to", "in", "into", "as"})
 _ALSO_UNITS = frozenset({"min"})
 """Functions whose name stands for a unit behind a number."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnitFactor:
-    """Names as written, ``("square", "feet")``, and their power."""
-
-    names: tuple[str, ...]
-    power: int
-
-
-Units = tuple[UnitFactor, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    digits: str
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """An amount of something; a unit alone is one of it."""
-
-    amount: "Node"
-    units: Units
-
-
-@dataclass(frozen=True, slots=True)
-class Percent:
-    amount: "Node"
-
-
-@dataclass(frozen=True, slots=True)
-class Factorial:
-    operand: "Node"
-
-
-@dataclass(frozen=True, slots=True)
-class Negative:
-    operand: "Node"
-
-
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """``operator`` is one of ``+ - * / ^ mod of off``."""
-
-    operator: str
-    left: "Node"
-    right: "Node"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    function: str
-    arguments: tuple["Node", ...]
-
-
-Node = Number | Constant | Measured | Percent | Factorial | Negative | Binary | Call
-
-AS_PERCENT = "%"
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A whole expression; ``target`` is what to express it in."""
-
-    node: Node
-    target: Units | str | None = None
 
 
 def parse(text: str) -> Sentence:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plugins.calculator.arithmetic import Amount, exact, integer
-from plugins.calculator.syntax import LARGEST_UNIT_POWER, UnitFactor, Units
+from plugins.calculator.tree import LARGEST_UNIT_POWER, UnitFactor, Units
 from plugins.errors import ToolError
 
 if TYPE_CHECKING:
