@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from assistant.plugin_start import plugin_configuration
 from assistant.cli.exits import Exit, Failed
 from assistant.cli.plugin_conform import conform
 from assistant.cli.plugin_dev import dev
@@ -22,6 +21,7 @@ from assistant.cli.plugin_view import (
     tool_json,
 )
 from assistant.cli.terminal import Terminal
+from assistant.plugin_start import plugin_configuration
 from assistant.settings import Settings, load_settings
 from plugins.configuration import (
     Configuration,

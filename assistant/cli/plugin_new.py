@@ -32,6 +32,9 @@ $name = "$module:plugin"
 [dependency-groups]
 dev = ["pytest>=8", "pytest-asyncio>=1"]
 
+[tool.hatch.build]
+dev-mode-dirs = ["src"]
+
 [tool.hatch.build.targets.wheel]
 packages = ["src/$module"]
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import orjson
 from pydantic import ValidationError
 
@@ -87,7 +88,7 @@ class FakeBroker:
 
     async def _run(self, tool: Tool, arguments: Mapping[str, Any], key: str) -> Result:
         means = access(
-            http=self.http if tool.hosts is None else self._narrowed(tool.hosts),
+            http=self._network(tool),
             secrets=self.secrets,
             person=self.person,
             store=self.store,
@@ -98,8 +99,14 @@ class FakeBroker:
         async with means.http:
             return await tool.run(arguments, means)
 
-    def _narrowed(self, hosts: Sequence[str]) -> FakeHTTP:
-        narrow = FakeHTTP(self.http.answer, hosts=hosts)
+    def client_of(self, tool: Tool) -> httpx.AsyncClient:
+        """A client that reaches the hosts of ``tool``."""
+        return self._network(tool).client()
+
+    def _network(self, tool: Tool) -> FakeHTTP:
+        if tool.hosts is None:
+            return self.http
+        narrow = FakeHTTP(self.http.answer, hosts=tool.hosts)
         narrow.requests, narrow.denied = self.http.requests, self.http.denied
         return narrow
 
