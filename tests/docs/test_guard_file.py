@@ -5,11 +5,10 @@ from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from guards.descriptions import BUILT_IN, Described
 from guards.making import Description
+from tests.docs.model_tables import rows
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs/reference/guard-file.md").read_text()
@@ -17,28 +16,6 @@ KINDS = {
     kind.model_fields["kind"].annotation.__args__[0]: kind
     for kind in get_args(get_args(Described)[0])
 }
-
-
-def shown_default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    default = field.get_default(call_default_factory=True)
-    if default is PydanticUndefined or default in (None, "", [], {}):
-        return "unset"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    if isinstance(default, list):
-        return "`[" + ", ".join(default) + "]`"
-    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
-
-
-def rows(model: type[BaseModel], *, beside: type[BaseModel] | None = None) -> list[str]:
-    known = set(beside.model_fields) if beside is not None else set()
-    return [
-        f"| `{name}` | {shown_default(field)} | {field.description} |"
-        for name, field in model.model_fields.items()
-        if name not in known and name != "kind"
-    ]
 
 
 def parts(model: type[BaseModel]) -> list[type[BaseModel]]:
