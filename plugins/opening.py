@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ import httpx
 from pydantic import ValidationError
 
 from plugins.access import Store
+from plugins.adapters.judge import Judge
 from plugins.configuration import Configuration, PluginSection
 from plugins.errors import PluginLoadError
 from plugins.http.client import open_client
@@ -32,9 +33,6 @@ from plugins.registry import (
 from plugins.source import Source
 
 _Section = TypeVar("_Section")
-
-Judge = Callable[[str], Awaitable[str | None]]
-"""Says what is wrong with a foreign description that would stand in prompts, if anything is."""
 
 
 async def trusting(_description: str) -> str | None:
@@ -98,7 +96,7 @@ class _Opener:
         """The plugin's tools; ``given`` is the plugin where it is not to be looked for."""
         plugin, section = given, self.configuration.plugins.get(self.name, PluginSection())
         if plugin is None:
-            foreign = self._foreign()
+            foreign = await self._foreign()
             if foreign is not None:
                 plugin, section = foreign
         if plugin is None:
@@ -117,7 +115,7 @@ class _Opener:
             plugin = load_plugin(entry)
         return await self._bind(await self._opened(plugin, section), section)
 
-    def _foreign(self) -> tuple[Plugin, PluginSection] | None:
+    async def _foreign(self) -> tuple[Plugin, PluginSection] | None:
         """The source of another make that the configuration describes under this name."""
         mcp, openapi = self.configuration.mcp, self.configuration.openapi
         if self.name in mcp:
@@ -130,7 +128,8 @@ class _Opener:
             from plugins.adapters.openapi import openapi_plugin, parse_openapi
 
             document = self._read("openapi", parse_openapi, openapi[self.name])
-            return openapi_plugin(self.name, document), document.plugin_section
+            plugin = await openapi_plugin(self.name, document, judge=self.means.judge)
+            return plugin, document.plugin_section
         return None
 
     def _read(

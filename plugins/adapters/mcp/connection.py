@@ -22,7 +22,7 @@ from mcp_types import (
 )
 from pydantic import ValidationError
 
-from plugins.adapters.mcp.http import reached
+from plugins.adapters.mcp.http import Bridge, reached
 from plugins.adapters.mcp.listing import Listed, list_all
 from plugins.adapters.mcp.section import HttpServer, McpSection, StdioServer
 from plugins.adapters.mcp.stdio import Stdio, environment, started
@@ -58,6 +58,7 @@ class _Life:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
     process: Stdio | None = None
+    bridge: Bridge | None = None
     taken: bool = False
 
     @property
@@ -325,7 +326,7 @@ class Connection:
                     hosts=tuple(host for host in section.own_hosts if host not in private),
                     private_hosts=private,
                     limits=section.bounds,
-                ) as streams:
+                ) as (streams, life.bridge):
                     yield streams
 
     async def _watch(self, client: Client) -> None:
@@ -339,7 +340,9 @@ class Connection:
                     self._stale = True
 
     def _told(self, life: _Life) -> str:
-        """What the process said as it failed, without the secrets it was given."""
+        """What is known of a failure: an answer's status, or what the process wrote."""
+        if life.bridge is not None and life.bridge.trouble is not None:
+            return f"; {life.bridge.trouble}"
         words = life.process.last_words if life.process is not None else ""
         for value in self._secrets.values():
             words = words.replace(value, "***")

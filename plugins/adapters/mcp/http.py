@@ -16,6 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from plugins.adapters.mcp.stdio import MESSAGE_BYTES
 from plugins.errors import AccessDeniedError
 from plugins.http.client import open_client
+from plugins.http.errors import LimitExceededError
 from plugins.http.limits import HttpLimits
 from plugins.manifest import Limits
 
@@ -30,8 +31,8 @@ async def reached(
     hosts: tuple[str, ...],
     private_hosts: tuple[str, ...],
     limits: Limits,
-) -> AsyncIterator[Any]:
-    """The streams that the protocol's client talks through.
+) -> AsyncIterator[tuple[Any, "Bridge"]]:
+    """The streams that the protocol's client talks through, and what they go over.
 
     Args:
         url: the server's endpoint.
@@ -48,20 +49,27 @@ async def reached(
     async with (
         open_client(hosts=hosts, private_hosts=private_hosts, limits=bounds) as client,
         httpx2.AsyncClient(
-            transport=_Bridge(client), headers=dict(headers), trust_env=False
+            transport=(bridge := Bridge(client)), headers=dict(headers), trust_env=False
         ) as foreign,
         streamable_http_client(
             url, http_client=foreign, max_sse_event_size=MESSAGE_BYTES
         ) as streams,
     ):
-        yield streams
+        yield streams, bridge
 
 
-class _Bridge(httpx2.AsyncBaseTransport):
+class Bridge(httpx2.AsyncBaseTransport):
+    """Sends httpx2's requests with an httpx client.
+
+    ``trouble`` is why the last request failed, for the operator, in words of our own.
+    """
+
     def __init__(self, client: httpx.AsyncClient) -> None:
+        self.trouble: str | None = None
         self._client = client
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """See httpx2."""
         if request.method == "GET" and _RESUMES not in request.headers:
             # The standing stream would outlive every bound; a server may refuse it just so.
             return httpx2.Response(405, request=request)
@@ -82,7 +90,10 @@ class _Bridge(httpx2.AsyncBaseTransport):
                 follow_redirects=False,
             )
         except (httpx.HTTPError, AccessDeniedError) as error:
+            known = isinstance(error, AccessDeniedError | LimitExceededError)
+            self.trouble = str(error) if known else type(error).__name__
             raise httpx2.ConnectError(type(error).__name__) from error
+        self.trouble = f"it answered {answer.status_code}" if answer.is_error else None
         return httpx2.Response(
             answer.status_code,
             headers=answer.headers.raw,

@@ -1,20 +1,18 @@
 """What a server says it offers, read page by page within bounds, and held against its pins."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
 
+from plugins.adapters.judge import Judge
 from plugins.adapters.mcp.section import McpSection
 from plugins.adapters.naming import local_name, shown
 from plugins.adapters.schema import ForeignSchemaError, tamed, words
 from plugins.errors import PluginLoadError
 from plugins.tool import ToolSpec
-
-Judge = Callable[[str], Awaitable[str | None]]
-"""Judges words that would stand in a prompt; what is wrong with them, or ``None``."""
 
 MOST_TOOLS = 512
 _MOST_PAGES = 64

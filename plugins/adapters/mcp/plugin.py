@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from plugins.access import Access
-from plugins.adapters.mcp.listing import Judge, Withheld, offered
+from plugins.adapters.judge import Judge
+from plugins.adapters.mcp.listing import Withheld, offered
 from plugins.adapters.mcp.section import McpSection, effect_of
 from plugins.adapters.naming import shown
 from plugins.adapters.terms import Terms, manifest_of, tool_of

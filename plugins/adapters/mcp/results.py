@@ -16,6 +16,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
+from plugins.adapters.clipping import clipped
 from plugins.errors import ToolError
 from plugins.result import Citation, Picture, Result
 
@@ -48,14 +49,6 @@ def result_of(answer: CallToolResult, *, output_chars: int) -> Result:
         citations=tuple(read.citations),
         images=tuple(read.pictures),
     )
-
-
-def clipped(text: str, most: int) -> tuple[str, int]:
-    """``text`` within ``most`` characters, and how many are left of them."""
-    note = f"\n[cut: {len(text)} characters came]"
-    if len(text) > most:
-        text = text[: max(most - len(note), 0)] + note[:most]
-    return text, most - len(text)
 
 
 def _length(citation: Citation) -> int:

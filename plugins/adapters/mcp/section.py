@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     Discriminator,
@@ -15,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from plugins.adapters.address import host_of
 from plugins.adapters.terms import RemoteSection, SourceSection, Strict, Terms
 from plugins.manifest import SideEffect
 
@@ -95,32 +95,6 @@ class HttpServer(RemoteSection, _Server):
     def own_hosts(self) -> tuple[str, ...]:
         """Where it is."""
         return (host_of(self.url, self.private_hosts),)
-
-
-def host_of(url: str, private_hosts: list[str]) -> str:
-    """The host of an address, as a manifest names it.
-
-    Raises:
-        ValueError: Corral does not go there: a secret or a person's words would be readable.
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError("url is no address") from None
-    if parts.scheme not in ("https", "http") or not host or parts.username is not None:
-        raise ValueError("url must be https://host/path, without a user or password in it")
-    if parts.query or parts.fragment:
-        raise ValueError("url must have no query: a key in it would be logged on the way")
-    if ":" in host:
-        raise ValueError("url must name its host, or an address with dots")
-    port = port or (443 if parts.scheme == "https" else 80)
-    if parts.scheme == "http" and f"{host}:{port}" not in private_hosts:
-        raise ValueError(
-            f"url must be https; for a server on your own network, name {host}:{port} in "
-            "private_hosts"
-        )
-    return host if port in (80, 443) else f"{host}:{port}"
 
 
 def _transport(value: Any) -> str | None:

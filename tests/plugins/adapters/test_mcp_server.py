@@ -82,12 +82,12 @@ async def test_our_own_client_calls_it_over_http() -> None:
             shout = tools["it_shout"]
             assert shout.hosts == ("*",)
             assert await stage.call(shout, text="hi") == "HI"
-        with pytest.raises(PluginLoadError, match="cannot be reached"):
+        with pytest.raises(PluginLoadError, match="it answered 401"):
             await pins("it", parse_mcp(section), {"TOKEN": "wrong"})
 
 
 async def test_a_private_address_is_refused_unless_it_is_named() -> None:
-    with pytest.raises(PluginLoadError, match="cannot be reached"):
+    with pytest.raises(PluginLoadError, match=r"cannot be reached.*127\.0\.0\.1"):
         await pins("it", parse_mcp({"url": "https://127.0.0.1/mcp"}), {})
     with pytest.raises(ValueError, match="url must be https"):
         parse_mcp({"url": "http://127.0.0.1:1/mcp"})
