@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from plugins.http.reach import Reach
 from plugins.manifest import Limits
 from policies.document import parse_document, read_document
 from policies.mistakes import PolicyError
@@ -17,6 +18,15 @@ DEFAULT_PLUGINS = ("calculator", "clock")
 
 PluginName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
 Positive = Annotated[int, Field(gt=0)]
+
+
+def _reachable(entry: str) -> str:
+    Reach.of((), (entry,))
+    return entry
+
+
+PrivateHost = Annotated[str, AfterValidator(_reachable)]
+"""``name:port`` or ``address:port`` of a place that may be on a private network."""
 
 
 class _Strict(BaseModel):
@@ -57,7 +67,7 @@ class PluginSection(_Strict):
         default=False,
         description="Isolate even where bubblewrap is missing: its network is not cut then.",
     )
-    private_hosts: list[str] = Field(
+    private_hosts: list[PrivateHost] = Field(
         default=[], description="host:port of private addresses that it may reach."
     )
 

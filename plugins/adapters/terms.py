@@ -14,7 +14,7 @@ from pydantic import (
 
 from guards.conversation import Confidentiality
 from plugins.adapters.login import Login, LoginMark
-from plugins.configuration import LimitsSection, PluginSection
+from plugins.configuration import LimitsSection, PluginSection, PrivateHost
 from plugins.manifest import ANY_PUBLIC_HOST, Limits, Manifest, SideEffect
 from plugins.tool import Run, Tool, ToolSpec
 
@@ -59,7 +59,7 @@ class SourceSection(Strict):
         default={}, description="Names of secrets, and the environment variable of each."
     )
     limits: LimitsSection = Field(default=LimitsSection(), description="Bounds on calls.")
-    private_hosts: list[str] = Field(
+    private_hosts: list[PrivateHost] = Field(
         default=[], description="host:port of private addresses that it may be reached at."
     )
 

@@ -81,7 +81,13 @@ def test_an_example_is_a_plugin_file(example: str, tmp_path: Path) -> None:
 
 def test_the_example_is_held_to_the_file(tmp_path: Path) -> None:
     """What the page calls mistakes are ones."""
-    for wrong in ("enable: []", "plugins: {clock: {isolate: true}}", "enabled: [Clock]"):
+    for wrong in (
+        "enable: []",
+        "enabled: [Clock]",
+        "plugins: {clock: {isolate: true}}",
+        "plugins: {clock: {private_hosts: [localhost]}}",
+        "plugins: {clock: {limits: {seconds: 0}}}",
+    ):
         with pytest.raises(ConfigurationError, match=r"plugins\.yaml:1:"):
             loaded(wrong, tmp_path)
 
