@@ -18,7 +18,7 @@ BENCHMARKS ?= overhead guards policy broker memory_and_log moderation
 help: ## List what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Hold three guarded turns with a real model, then chat (on a terminal).
+demo: $(READY) ## Hold five guarded turns with a real model, then chat (on a terminal).
 	@$(BIN)/corral demo
 
 test: $(READY) ## Run the tests.

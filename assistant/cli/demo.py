@@ -1,9 +1,11 @@
-"""``corral demo``: three real turns that show what Corral does, and whether it did."""
+"""``corral demo``: real turns that show what Corral does, and whether it did."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer
@@ -17,10 +19,12 @@ from assistant.cli.report import TurnReport, milliseconds
 from assistant.cli.terminal import Terminal
 from assistant.cli.turns import Assemble, opened, play, user_turn
 from assistant.clock import random_id
+from assistant.settings import load_settings
 from assistant.turn import Sampling
 from policies.clause import RESERVED_IDS
 
 NAME = "Ana"
+PLUGINS = ("calculator", "clock", "search")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class Scene:
         stop: where the reply ends before that.
         shown: whether the turn came out as ``title`` says.
         otherwise: what is said when it did not.
+        apart: whether it has a session of its own: so small a model is easily led astray by what
+            was said before.
     """
 
     title: str
@@ -42,6 +48,7 @@ class Scene:
     stop: tuple[str, ...] = ()
     shown: Callable[[TurnReport], bool]
     otherwise: str
+    apart: bool = False
 
 
 SCENES = (
@@ -71,7 +78,31 @@ SCENES = (
         otherwise="The model did not recall the name. Its memory holds it (see the log entry's "
         "session), but so small a model does not always find it.",
     ),
+    Scene(
+        title="A person calls a tool by its name, with any model",
+        text="/calc 15% of 240",
+        longest=16,
+        shown=lambda report: "36" in report.reply and report.told.tools == ["calculate"],
+        otherwise="The calculator did not answer.",
+    ),
+    Scene(
+        title="A search of one's own documents, judged, answered and with its source",
+        text="/search How long is a llama pregnant?",
+        longest=32,
+        stop=("\n",),
+        shown=lambda report: "350" in report.reply and bool(report.told.sources),
+        otherwise="The model did not take the answer from what was found (the source is shown "
+        "all the same): so small a model does not always.",
+        apart=True,
+    ),
 )
+
+DOCUMENTS = {
+    "llamas.md": "# Llamas\n\nA llama is pregnant for 350 days. It has one young at a time, which "
+    "is called a cria.\n",
+    "office.md": "# Office hours\n\nThe office is open on workdays from nine to five.\n",
+}
+"""What the demonstration searches."""
 
 
 def run_demo(assemble: Assemble | None, *, json_mode: bool) -> None:
@@ -83,11 +114,32 @@ def run_demo(assemble: Assemble | None, *, json_mode: bool) -> None:
 
 
 async def _demo(assemble: Assemble | None, terminal: Terminal) -> Exit:
-    async with opened(assemble, terminal) as assistant:
+    with TemporaryDirectory(prefix="corral-demo-") as folder:
+        plugin_file = await asyncio.to_thread(_prepared, Path(folder))
+        return await _held(assemble, terminal, plugin_file)
+
+
+def _prepared(folder: Path) -> Path:
+    """Documents to search and a plugin file that searches them."""
+    documents = folder / "documents"
+    documents.mkdir()
+    for name, text in DOCUMENTS.items():
+        (documents / name).write_text(text, encoding="utf-8")
+    search = {"options": {"providers": [{"kind": "local", "path": str(documents)}]}}
+    plugin_file = folder / "plugins.yaml"
+    # JSON is YAML.
+    plugin_file.write_text(json.dumps({"plugins": {"search": search}}), encoding="utf-8")
+    return plugin_file
+
+
+async def _held(assemble: Assemble | None, terminal: Terminal, plugin_file: Path) -> Exit:
+    settings = load_settings(plugin_file=plugin_file, plugins=PLUGINS)
+    async with opened(assemble, terminal, settings) as assistant:
         session = random_id("demo-")[:13]
         results = []
         for number, scene in enumerate(SCENES, start=1):
-            results.append(await _perform(number, scene, assistant, session, terminal))
+            own = f"{session}-{number}" if scene.apart else session
+            results.append(await _perform(number, scene, assistant, own, terminal))
         code = _close(results, terminal)
         if code is Exit.OK and terminal.interactive:
             return await converse(assistant, session, terminal)
@@ -156,7 +208,7 @@ def _close(results: list[dict[str, Any]], terminal: Terminal) -> Exit:
     elif done:
         terminal.line()
         terminal.line(
-            "All three came out as they should. `corral audit verify` checks the log.", "green"
+            "All of them came out as they should. `corral audit verify` checks the log.", "green"
         )
     else:
         terminal.line()

@@ -161,7 +161,7 @@ def doctor(json: Json = False) -> None:
 
 @app.command()
 def demo(ctx: typer.Context, json: Json = False) -> None:
-    """Hold three real turns and show what the guards said; then chat, on a terminal."""
+    """Hold five real turns and show what the guards said; then chat, on a terminal."""
     from assistant.cli.demo import run_demo
 
     run_demo(ctx.obj, json_mode=json)

@@ -41,9 +41,13 @@ USER = "cli"
 
 
 @asynccontextmanager
-async def opened(assemble: Assemble | None, terminal: Terminal) -> AsyncIterator[Assistant]:
-    """The assistant the settings describe, its start shown step by step on standard error."""
-    async with (assemble or bootstrap.assemble)(load_settings(), terminal.note) as assistant:
+async def opened(
+    assemble: Assemble | None, terminal: Terminal, settings: Settings | None = None
+) -> AsyncIterator[Assistant]:
+    """The assistant that ``settings`` describe, or the environment; its start is shown step by
+    step on standard error."""
+    start = assemble or bootstrap.assemble
+    async with start(settings or load_settings(), terminal.note) as assistant:
         yield assistant
 
 

@@ -17,7 +17,7 @@ from tests.assistant.cli.stage import Stage, replying
 from tests.assistant.cli.test_chat import DEADLINE, start, until
 
 
-def test_three_turns_come_out_as_shown(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_turns_come_out_as_shown(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     assert stage.run("demo") == Exit.OK
     out = capsys.readouterr().out
     for scene in SCENES:
@@ -26,9 +26,9 @@ def test_three_turns_come_out_as_shown(stage: Stage, capsys: pytest.CaptureFixtu
     assert "Blue light scatters most." in out
     assert "refuse by clause" in out
     assert f"Your name is {NAME}." in out
-    assert out.count("guard   input: scripted") == 3
-    assert out.count("\nlog     ") == 3
-    assert out.count("whole turn ") == 3
+    assert out.count("guard   input: scripted") == len(SCENES)
+    assert out.count("\nlog     ") == len(SCENES)
+    assert out.count("whole turn ") == len(SCENES)
 
 
 def test_each_turn_is_in_the_log(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,15 +41,15 @@ def test_each_turn_is_in_the_log(stage: Stage, capsys: pytest.CaptureFixture[str
         assert entry.hash == scene["entry"]["hash"]
         assert entry.body["decision"] == scene["turn"]["decision"]
         assert entry.body["clause"] == scene["turn"]["clause"]
-    first, second, third = (scene["entry"]["body"]["session"] for scene in report["scenes"])
-    assert first == second == third
+    sessions = [scene["entry"]["body"]["session"] for scene in report["scenes"]]
+    assert [session == sessions[0] for session in sessions] == [not s.apart for s in SCENES]
 
 
 def test_each_run_begins_without_a_past(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert stage.run("demo") == Exit.OK
     chats = [r for r in stage.server.received if r.path.endswith("/chat/completions")]
-    said = [m["content"] for m in chats[-3].json["messages"] if m["role"] != "system"]
+    said = [m["content"] for m in chats[-4].json["messages"] if m["role"] != "system"]
     assert said == [SCENES[0].text]
     capsys.readouterr()
 
@@ -69,7 +69,7 @@ def test_a_forgotten_name_is_admitted(
     stage = make_stage(replying(lambda _: ("I am", " a model.")))
     assert stage.run("demo", "--json") == Exit.FAILED
     report = json.loads(capsys.readouterr().out)
-    assert [scene["shown"] for scene in report["scenes"]] == [True, True, False]
+    assert [scene["shown"] for scene in report["scenes"]] == [True, True, False, True, False]
 
 
 def test_a_guard_that_fails_is_no_refusal_to_show(
@@ -78,7 +78,7 @@ def test_a_guard_that_fails_is_no_refusal_to_show(
     broken = ScriptedGuard(answer=lambda _: RuntimeError())
     assert stage.run("demo", "--json", guards=[broken]) == Exit.FAILED
     report = json.loads(capsys.readouterr().out)
-    assert [scene["shown"] for scene in report["scenes"]] == [False, False, False]
+    assert [scene["shown"] for scene in report["scenes"]] == [False] * len(SCENES)
 
 
 def test_at_a_terminal_it_stays_for_a_chat_in_the_same_session(stage: Stage) -> None:
@@ -128,5 +128,5 @@ def test_the_embedded_default_does_it_for_real(tmp_path: Path) -> None:
     )
     assert result.returncode == Exit.OK, result.stdout + result.stderr
     report = json.loads(result.stdout)
-    assert [scene["shown"] for scene in report["scenes"]] == [True, True, True]
+    assert [scene["shown"] for scene in report["scenes"]] == [True] * len(SCENES)
     assert report["scenes"][1]["turn"]["clause"] == "mass-weapons"
