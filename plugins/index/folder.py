@@ -18,7 +18,7 @@ from plugins.index.hits import Hit
 from plugins.index.match import match_query
 from plugins.index.meaning import Embedder
 from plugins.index.refreshing import Changes, StoppedError, refresh
-from plugins.index.terms import keywords, stem, tokens
+from plugins.index.terms import is_wide, keywords, stem, tokens
 from plugins.index.vectors import MOST, VectorCache, packed
 
 CHECK_SECONDS = 3.0
@@ -218,9 +218,13 @@ class FolderIndex:
 
 
 def _covers(hit: Hit, terms: Sequence[str]) -> bool:
-    """Whether a piece holds enough of what was asked for to have to do with it: a third."""
+    """Whether a piece holds enough of what was asked for to have to do with it: a third.
+
+    Of scripts without blanks half: only every other pair of characters is a word.
+    """
     held = {stem(term) for term in tokens(f"{hit.title} {hit.heading} {hit.text}")}
-    return sum(stem(term) in held for term in terms) * 3 >= len(terms)
+    asked = sum(0.5 if is_wide(term) else 1.0 for term in terms)
+    return sum(stem(term) in held for term in terms) * 3 >= asked
 
 
 @asynccontextmanager

@@ -9,12 +9,15 @@ from guards.sentences import sentences
 from plugins.index.terms import stem, tokens
 from plugins.result import Citation
 
-_TITLE_CHARS = 120
+_TITLE_CHARS, _ORIGIN_CHARS = 100, 60
 _LOOKED_AT = 60_000
 """Characters of a text in which a passage is looked for."""
 
 _LEAST_EACH = 220
 """Characters below which a source is left out rather than cut further."""
+
+_LEAST_MARKED = 10
+"""Characters from which there is room for a mark that something was cut."""
 
 _FIRST = 0.1
 """How much it counts that a passage's first sentence is to the point."""
@@ -44,11 +47,11 @@ def numbered(
     left = chars
     for number, source in enumerate(chosen, start=1):
         title = _one_line(source.title)[:_TITLE_CHARS]
-        origin = _one_line(source.origin)[:_TITLE_CHARS]
+        origin = _one_line(source.origin)[:_ORIGIN_CHARS]
         head = f"[{number}] {title}" + (f" — {origin}" if origin else "")
         share = left // (len(chosen) - number + 1)
         text = passage(source.text, terms, max(1, share - len(head) - len("\n\n\n")))
-        paragraph = f"{head}\n{text}"
+        paragraph = f"{head}\n{text}" if text else head
         left -= len(paragraph) + len("\n\n")
         paragraphs.append(paragraph)
         citations.append(Citation(title=title, url=source.url, text=text))
@@ -84,8 +87,8 @@ def passage(text: str, terms: Sequence[str], chars: int) -> str:
 
 def _cut(text: str, terms: Sequence[str], chars: int) -> str:
     line = _one_line(text)
-    if len(line) <= chars:
-        return line
+    if len(line) <= chars or chars < _LEAST_MARKED:
+        return line[:chars]
     # One sentence that is too long: the part around the first thing that was asked for.
     lower = line.lower()
     places = [at for term in terms if (at := lower.find(term)) >= 0]
