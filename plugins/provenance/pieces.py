@@ -36,8 +36,10 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){6,}")
 _SPELLED = re.compile(r"(?:[^\W_]{1,4}[\W_]{1,3}){2,}[^\W_]{1,4}")
+_TELLING = re.compile(r"\d|(?:(?<![^\W_])[^\W_][\W_]{1,3}){5}")
+"""What a stretch of short chunks has if it is more than short words: digits, single letters."""
 _CHUNK = re.compile(r"[^\W_]+")
-_SEPARATORS = str.maketrans(dict.fromkeys(" \t\n\r.,;:|/\\_-*~+'\"()[]{}<>#"))
+_SEPARATORS = b" \t\n\r.,;:|/\\_-*~+'\"()[]{}<>#"
 
 
 def specifics(text: str) -> Iterator[str]:
@@ -97,9 +99,9 @@ def _readable(data: bytes) -> Iterator[str]:
         yield text
 
 
-def squeezed(text: str) -> str:
+def squeezed(text: str) -> bytes:
     """A plain text without spaces and separators."""
-    return text.translate(_SEPARATORS)
+    return text.encode(errors="surrogatepass").translate(None, _SEPARATORS)
 
 
 def spelled_out(text: str) -> list[str]:
@@ -109,6 +111,8 @@ def spelled_out(text: str) -> list[str]:
 
 def _joined(text: str) -> Iterator[str]:
     for stretch in _SPELLED.finditer(_MOMENT.sub("|", text)):
+        if not _TELLING.search(stretch.group()):
+            continue
         chunks = _CHUNK.findall(stretch.group())
         letters = [len(chunk) == 1 for chunk in chunks]
         for first in range(len(chunks)):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from guards.conversation import Confidentiality, Integrity, Message, Source
 from plugins.provenance.pieces import runs, specifics, spelled_out, squeezed, variants
-from plugins.provenance.spelling import bare, plain, spaced, stands
+from plugins.provenance.spelling import bare, plain, stands
+from plugins.provenance.transcript import Transcript, is_trusted
 
 LONG = 240
 """Characters from which a text in the model's own words may retell anything that was read."""
@@ -29,7 +30,7 @@ class Payload:
 
 
 def class_of(
-    payloads: Sequence[Payload], context: Sequence[Message], *, astray: bool
+    payloads: Sequence[Payload], transcript: Transcript, *, astray: bool
 ) -> Confidentiality:
     """The highest class of the messages that ``payloads`` hold pieces of.
 
@@ -38,10 +39,11 @@ def class_of(
     one whole token in what was read is a choice, not a payload: where it leads, it is known. A
     long text in the model's own words counts as the highest class of all data that was read.
     """
+    context = transcript.messages
     top = highest(context)
     if top is Confidentiality.PUBLIC or not payloads:
         return Confidentiality.PUBLIC
-    corpus = _Corpus.of(context, astray)
+    corpus = _Corpus.of(transcript, astray)
     retold = highest(m for m in context if m.provenance.integrity is Integrity.UNTRUSTED)
     # Taken together: what is split over two arguments is one piece again.
     held = [p.text for p in payloads if p.content or not corpus.offers(p.text)]
@@ -66,20 +68,18 @@ class _Corpus:
 
     texts: list[tuple[Confidentiality, str]]
     size: int
-    _squeezed: list[tuple[Confidentiality, str]] | None = None
+    _squeezed: list[tuple[Confidentiality, bytes]] | None = None
 
     @classmethod
-    def of(cls, context: Iterable[Message], astray: bool) -> "_Corpus":
+    def of(cls, transcript: Transcript, astray: bool) -> "_Corpus":
         own: list[tuple[Confidentiality, str]] = []
         rest: list[tuple[Confidentiality, str]] = []
-        for message in context:
-            provenance = message.provenance
-            text = spaced(plain(message.text))
-            mine = provenance.source is Source.USER and provenance.integrity is Integrity.TRUSTED
-            if mine:
-                own.append((provenance.confidentiality if astray else Confidentiality.PUBLIC, text))
+        for message, text in transcript.texts():
+            kind = message.provenance.confidentiality
+            if message.provenance.source is Source.USER and is_trusted(message):
+                own.append((kind if astray else Confidentiality.PUBLIC, text))
             else:
-                rest.append((provenance.confidentiality, text))
+                rest.append((kind, text))
         rest.sort(key=lambda pair: -_RANKS[pair[0]])
         texts = own + rest
         return cls(texts=texts, size=sum(len(text) for _, text in texts))
@@ -92,7 +92,8 @@ class _Corpus:
         """The same, with separators disregarded."""
         if self._squeezed is None:
             self._squeezed = [(kind, squeezed(text)) for kind, text in self.texts]
-        return next((kind for kind, text in self._squeezed if code in text), None)
+        sought = squeezed(code)
+        return next((kind for kind, text in self._squeezed if sought in text), None)
 
     def offers(self, value: str) -> bool:
         """Whether ``value`` is one token that stands as a whole in what was read."""

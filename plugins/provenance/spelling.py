@@ -18,7 +18,7 @@ _JOINERS = frozenset(".-@/_+:~%&='\\#,")
 """Signs that hold a token together when a letter or digit stands on their far side."""
 _UNSPACED = (("\u3040", "\u30ff"), ("\u3400", "\u9fff"), ("\uf900", "\ufaff"))
 _SCHEME = re.compile(r"https?://")
-MAX_PLACES = 1_000
+MAX_PLACES = 200
 """Places of one text that are looked at for one value."""
 
 

@@ -1,16 +1,17 @@
 """Which arguments of a tool call the user or the operator wrote, and what the others hold."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from guards.conversation import Confidentiality, Integrity, Message, Source
+from guards.conversation import Confidentiality, Integrity, Message
 from plugins.provenance.amounts import amount, moment, names_amount, names_moment
 from plugins.provenance.bounded import inside, is_bounded
 from plugins.provenance.sending import Payload, class_of
-from plugins.provenance.spelling import bare, plain, spaced, stands
+from plugins.provenance.spelling import bare, plain, stands
+from plugins.provenance.transcript import Transcript
 
 MOST_LEAVES = 500
 """Values within one argument that are looked at; one with more is not taken as anybody's."""
@@ -20,7 +21,6 @@ _LONGEST = 20_000
 _WORK = 50_000_000
 """Characters read to trace one call; what is left after that is not taken as anybody's."""
 
-_SOURCES = frozenset({Source.USER, Source.OPERATOR})
 _POINTERS = re.compile(
     r"https?://[^\s<>\"']+|www\.[^\s<>\"']+"
     r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
@@ -65,7 +65,8 @@ def trace(
     Trusted messages are those of the user and the operator. The model's own are not, as it may
     repeat in them what it read elsewhere. ``content`` names the arguments that are free text.
     """
-    words = _Words(context)
+    transcript = Transcript(context)
+    words = _Words(transcript)
     targets, payloads, others = [], [], []
     trusted = False
     for name, value in arguments.items():
@@ -85,7 +86,7 @@ def trace(
         influenced=tainted and (bool(targets or others) or not trusted),
         untrusted=(*targets, *others),
         targets=tuple(targets),
-        sends=class_of(payloads, context, astray=bool(targets)),
+        sends=class_of(payloads, transcript, astray=bool(targets)),
     )
 
 
@@ -96,31 +97,28 @@ class _Kind(Enum):
 
 
 class _Words:
-    """What user and operator wrote, made plain when it is first asked about."""
+    """What user and operator wrote, within the work that may be spent on one call."""
 
-    __slots__ = ("_context", "_read", "_texts")
+    __slots__ = ("_read", "_size", "_texts", "_transcript")
 
-    def __init__(self, context: Sequence[Message]) -> None:
-        self._context = context
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
         self._texts: list[str] | None = None
+        self._size = 0
         self._read = 0
 
     @property
     def texts(self) -> list[str]:
         if self._texts is None:
-            self._texts = [
-                spaced(plain(message.text))
-                for message in self._context
-                if message.provenance.integrity is Integrity.TRUSTED
-                and message.provenance.source in _SOURCES
-            ]
+            self._texts = self._transcript.trusted()
+            self._size = sum(map(len, self._texts))
         return self._texts
 
     def hold(self, value: object) -> bool:
         """Whether one of the messages holds ``value``."""
-        if self._read > _WORK:
+        if self._read > _WORK or not self.texts:
             return False
-        self._read += sum(map(len, self.texts))
+        self._read += self._size
         match value:
             case str():
                 return self._hold_text(value)
@@ -146,7 +144,7 @@ class _Words:
         return False
 
     def _hold_amount(self, value: object) -> bool:
-        self._read += 10 * sum(map(len, self.texts))  # there are as many ways to write one
+        self._read += 10 * self._size  # there are as many ways to write one
         number = amount(value)
         return number is not None and any(names_amount(number, text) for text in self.texts)
 

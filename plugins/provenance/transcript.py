@@ -1,0 +1,40 @@
+"""A conversation as it is searched: each message made plain once, when it is first asked about."""
+
+from collections.abc import Iterator, Sequence
+
+from guards.conversation import Integrity, Message, Source
+from plugins.provenance.spelling import plain, spaced
+
+_TRUSTED = frozenset({Source.USER, Source.OPERATOR})
+
+
+class Transcript:
+    """The messages of a conversation with their plain, evenly spaced texts."""
+
+    __slots__ = ("_texts", "messages")
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        self._texts: list[str | None] = [None] * len(messages)
+
+    def texts(self) -> Iterator[tuple[Message, str]]:
+        """Every message with its text."""
+        for index, message in enumerate(self.messages):
+            yield message, self._text(index)
+
+    def trusted(self) -> list[str]:
+        """The texts of the user and of the operator. The model's own are not among them, as it
+        may repeat in them what it read elsewhere."""
+        return [self._text(i) for i, m in enumerate(self.messages) if is_trusted(m)]
+
+    def _text(self, index: int) -> str:
+        text = self._texts[index]
+        if text is None:
+            text = self._texts[index] = spaced(plain(self.messages[index].text))
+        return text
+
+
+def is_trusted(message: Message) -> bool:
+    """Whether what stands in ``message`` counts as the user's or the operator's own word."""
+    provenance = message.provenance
+    return provenance.integrity is Integrity.TRUSTED and provenance.source in _TRUSTED
