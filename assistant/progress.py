@@ -63,13 +63,15 @@ class Progress:
 class Waiting:
     """Tool calls of one reply, of which the first of ``calls`` waits for a person.
 
-    ``reply`` is the message that asked for them; ``results`` answer those before.
+    ``reply`` is the message that asked for them; ``results`` answer those before. ``commanded``
+    says that it was a person who called the tool, by its name.
     """
 
     reply: Message
     calls: tuple[ToolCall, ...]
     results: tuple[Message, ...] = ()
     tally: dict[str, int] = field(default_factory=dict)
+    commanded: bool = False
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

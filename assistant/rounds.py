@@ -148,6 +148,14 @@ class Rounds:
         reply = replace(reply_message(self.ids("msg_"), ""), tool_calls=(call,))
         outcome = await course.calling.call(call, progress.past)
         step = self._taken(course, progress, reply, (call,), [outcome])
+        if isinstance(step, Suspension):
+            return replace(step, waiting=replace(step.waiting, commanded=True))
+        return await self._told(course, step, outcome)
+
+    async def _told(
+        self, course: Course, step: Progress | Answered, outcome: CallOutcome
+    ) -> Answered:
+        """The answer to a command: the tool's own words where they may stand for it."""
         if not isinstance(step, Progress):
             return step
         match outcome:
@@ -174,6 +182,8 @@ class Rounds:
         step = self._taken(
             course, progress, waiting.reply, waiting.calls, outcomes, waiting.results
         )
+        if waiting.commanded:
+            return await self._told(course, step, outcome)
         return await self.go_on(course, step) if isinstance(step, Progress) else step
 
     async def _round(self, course: Course, progress: Progress) -> Progress | Answered:

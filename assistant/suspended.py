@@ -56,6 +56,7 @@ def encode_suspended(suspended: Suspended) -> bytes:
             "results": _messages(waiting.results),
             "calls": [[call.id, call.name, call.arguments] for call in waiting.calls],
             "tally": waiting.tally,
+            "commanded": waiting.commanded,
             "placeholders": encode_placeholders(suspended.placeholders).decode(),
         }
     )
@@ -92,6 +93,7 @@ def decode_suspended(data: bytes) -> Suspended:
                 calls=tuple(ToolCall(id=i, name=n, arguments=a) for i, n, a in record["calls"]),
                 results=_from(record["results"]),
                 tally=record["tally"],
+                commanded=record["commanded"],
             ),
             placeholders=decode_placeholders(record["placeholders"].encode()),
         )

@@ -382,6 +382,21 @@ async def test_a_turn_without_a_session_waits_too() -> None:
     assert len(SENT) == 1
 
 
+async def test_a_command_that_waited_is_answered_with_what_the_tool_gave() -> None:
+    @tool(side_effect=SideEffect.IRREVERSIBLE, command="what", direct=True)
+    async def wipe(what: str) -> str:
+        """Wipe something."""
+        return f"wiped {what}"
+
+    mail = (*say("It says so.")[:-1], *wanted("read_mail"))
+    bench = Bench(script(mail, say("Bob wants money.")), tools=[read_mail, wipe])
+    await bench.ask(turn("Read my mail", remembered=True))
+    events = await bench.ask(turn(text_message("/wipe", id="m2"), remembered=True))
+    assert "missing what" in released(events)
+    events = await bench.ask(turn(text_message("/wipe the disk", id="m3"), remembered=True))
+    assert released(events) == "wiped the disk"  # their own words are asked about by nobody
+
+
 async def test_what_the_user_wrote_is_not_asked_about() -> None:
     bench = Bench(script(wanted("pay", to="bob", amount=5), say("Done.")), tools=[pay])
     events = await bench.ask(turn("Pay 5 to bob"))
@@ -431,3 +446,24 @@ def test_results_in_words_are_the_users_never_the_systems() -> None:
     (plain,) = plain_messages([message, result])
     assert plain.role is Role.USER
     assert "Found by a tool:\nfound" in plain.text
+
+
+async def test_a_command_that_needs_a_word_goes_on_as_a_command() -> None:
+    runs = []
+
+    @tool(side_effect=SideEffect.REVERSIBLE, command="what", direct=True)
+    async def flaky(what: str) -> str:
+        """Do something that breaks at first."""
+        runs.append(what)
+        if len(runs) == 1:
+            raise RuntimeError
+        return f"did {what}"
+
+    bench = Bench(tools=[flaky])
+    asking = turn("/flaky it", remembered=True)
+    assert released(await bench.ask(asking)) == "the tool failed"
+    # As after a crash: the turn is taken up again, and how far it came is not known.
+    bench.store._sessions.clear()
+    (needed,) = of(ApprovalNeeded, await bench.ask(asking))
+    assert released(await bench.answer(needed.asked.id, True)) == "did it"
+    assert runs == ["it", "it"]
