@@ -28,6 +28,12 @@ _TEMPERATURES = {
     for name in names
 }
 _ALWAYS_TEMPERATURES = frozenset(_TEMPERATURES) - {"C", "c", "F", "f", "K", "k"}
+_LOGARITHMIC = frozenset(
+    {
+        *("decibel", "decibelwatt", "decibelmilliwatt", "decibelmicrowatt"),
+        *("decade", "octave", "neper"),
+    }
+)
 _EVERYDAY: dict[str, tuple[tuple[str, int], ...]] = {
     "b": (("bit", 1),),
     "bps": (("bit", 1), ("s", -1)),
@@ -207,7 +213,7 @@ def _says_power(names: list[str]) -> bool:
 
 
 def _known(name: str, temperature: bool) -> Any:
-    from pint import UndefinedUnitError
+    from pint import OffsetUnitCalculusError, UndefinedUnitError
 
     if len(name) > _LONGEST_NAME:
         return None
@@ -224,7 +230,9 @@ def _known(name: str, temperature: bool) -> Any:
             continue
         try:
             known = registry.Unit(spelling)
-        except UndefinedUnitError:
+        except (UndefinedUnitError, OffsetUnitCalculusError):
             continue
+        if str(known) in _LOGARITHMIC:
+            raise ToolError(f"{known} is a logarithm, which does not calculate as a unit")
         return known if spelling.lower() == name.lower() else known ** int(name[len(spelling) :])
     return None

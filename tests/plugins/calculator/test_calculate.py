@@ -202,6 +202,8 @@ async def test_long_results_are_shortened() -> None:
         ("log(1, 2, 3)", "1 to 2 arguments"),
         ("$5 * 3", "rates are not known"),
         ("5 bananas", "'bananas' is no unit"),
+        ("5 dB h", "decibel is a logarithm"),
+        ("5 kdB", "'kdB' is no unit"),
         ("5 km in kg", "measure different things"),
         ("5 km + 3", "measure different things"),
         ("20 celsius + 5 celsius", "calculate in kelvin"),
@@ -287,7 +289,8 @@ async def test_any_text_is_calculated_or_refused(text: str) -> None:
     st.lists(
         st.sampled_from(
             ["1", "2.5", "9e9", "(", ")", "+", "-", "*", "/", "^", "%", "!", ",", "sqrt", "log",
-             "round", "sin", "max", "pi", "of", "mod", "abs"]
+             "round", "sin", "max", "pi", "of", "mod", "abs", "km", "s", "degC", "F", "to", "in",
+             "dB", "square", "per", "GB", "1e300"]
         ),
         max_size=25,
     )
