@@ -220,11 +220,14 @@ class FolderIndex:
 def _covers(hit: Hit, terms: Sequence[str]) -> bool:
     """Whether a piece holds enough of what was asked for to have to do with it: a third.
 
-    Of scripts without blanks half: only every other pair of characters is a word.
+    Of scripts without blanks half of that: only every other pair of characters is a word. What
+    only the document's title holds does not make each of its pieces an answer.
     """
-    held = {stem(term) for term in tokens(f"{hit.title} {hit.heading} {hit.text}")}
-    asked = sum(0.5 if is_wide(term) else 1.0 for term in terms)
-    return sum(stem(term) in held for term in terms) * 3 >= asked
+    wanted = {stem(term) for term in terms}
+    own = wanted & {stem(term) for term in tokens(f"{hit.heading} {hit.text}")}
+    held = own | (wanted & {stem(term) for term in tokens(hit.title)})
+    asked = sum(0.5 if is_wide(term) else 1.0 for term in wanted)
+    return bool(own) and len(held) * 3 >= asked
 
 
 @asynccontextmanager

@@ -214,7 +214,7 @@ def web_search(searcher: Searcher) -> Tool:
         """Search for facts, news and anything you are not sure of. Gives numbered passages with
         their sources: cite them as [1], [2].
         """
-        words = " ".join(query.encode("utf-8", "replace").decode().replace("\0", " ").split())
+        words = " ".join(query.replace("\0", " ").split())
         if not words:
             raise ToolError("query: must hold at least one word")
         wanted = Wanted(
