@@ -10,10 +10,11 @@ from assistant.memory.redis_values import RedisValues, Scope
 from assistant.settings import Settings
 from guards.conversation import BY_TOOL, Exchange, Role, Subject, text_message
 from guards.panel import Panel
+from plugins.adapters.judge import Judge
 from plugins.broker import Broker
 from plugins.configuration import Configuration, ConfigurationError, load_configuration
 from plugins.errors import PluginLoadError
-from plugins.opening import Judge, Means, open_plugins
+from plugins.opening import Means, open_plugins
 from plugins.plugin import Plugin
 from policies.bundle import Audience, Policy
 from policies.decision import Allow
