@@ -48,6 +48,7 @@ class ChatCorral(BaseChatModel):
 
     Attributes:
         orchestrator: what runs the turns.
+        model_name: what traces and metadata call it.
         residence: the event loop that it lives in; the one that is running unless told.
         tenant, user: whose conversation it is; what one has said another never sees.
         session: remember the conversation under this name: of the messages only the last is taken.
@@ -55,7 +56,8 @@ class ChatCorral(BaseChatModel):
             ``locale`` it is the one that the message's script tells, else ``default_locale``.
         own_tools: names of Corral's tools that may be called; ``None`` is all that are enabled.
         temperature, top_p, max_tokens, seed, stop: for the engine.
-        streaming: whether ``invoke`` streams inside, for callbacks that listen.
+        streaming: whether ``invoke`` streams inside, for callbacks that listen. What was shown of
+            a reply that turned bad is then marked in its message, not replaced.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, protected_namespaces=())
@@ -84,7 +86,8 @@ class ChatCorral(BaseChatModel):
         """A model of an assistant that was opened in the running event loop."""
         known: dict[str, Any] = {
             "orchestrator": assistant.orchestrator,
-            "model_name": assistant.engine.model,
+            # Empty until a server was asked, when the settings name none.
+            "model_name": assistant.engine.model or "corral",
             "default_locale": assistant.settings.locale,
         }
         return cls(**(known | fields))

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from assistant.langchain.residence import Residence, lodged
-from tests.assistant.bench import Bench
+from assistant.testing.scripted_guard import ScriptedGuard, flag
+from tests.assistant.bench import JUDGED, MARKED, Bench
 from tests.assistant.langchain.scripted import obliging
 
 
 @asynccontextmanager
 async def _bench() -> AsyncIterator[Bench]:
-    bench = Bench(obliging)
+    bench = Bench(obliging, guards=[ScriptedGuard(answer=flag(MARKED), subjects=JUDGED)])
     yield bench
     bench.assert_idle()
 

@@ -191,7 +191,7 @@ async def test_a_field_that_does_not_exist_is_refused() -> None:
 
 def test_without_a_loop_the_model_says_how_to_get_one() -> None:
     bench = run_virtual(_a_bench())
-    with pytest.raises(RuntimeError, match="ChatCorral.opened"):
+    with pytest.raises(RuntimeError, match=r"ChatCorral\.opened"):
         chat(bench)
 
 
@@ -221,7 +221,12 @@ async def test_sessions_and_users_of_calls_do_not_meet() -> None:
     bench = Bench()
     model = chat(bench)
     await model.ainvoke("first", session="s1", user="ana")
-    for other in ({"session": "s2", "user": "ana"}, {"session": "s1", "user": "bob"}, {}):
+    others: list[dict[str, Any]] = [
+        {"session": "s2", "user": "ana"},
+        {"session": "s1", "user": "bob"},
+        {},
+    ]
+    for other in others:
         await model.ainvoke("second", **other)
         assert "first" not in [message.text for message in sent(bench).messages]
 
@@ -297,6 +302,12 @@ async def test_i1_what_is_refused_never_reaches_the_reader(streams: bool) -> Non
     assert "retracted" not in corral(reply)
 
 
+def test_a_reply_that_streams_inside_is_marked_as_taken_back() -> None:
+    reply = run_virtual(_invoke_bad(streaming=True))
+    assert reply.additional_kwargs == {"corral_retracted": True}
+    assert corral(reply)["text"]
+
+
 BAD = ("fine ", "HATE ", "never")
 
 
@@ -327,8 +338,8 @@ def test_a_whole_reply_that_turned_bad_is_replaced() -> None:
     assert "text" not in corral(reply)
 
 
-async def _invoke_bad() -> AIMessage:
-    return await chat(_bad()).ainvoke("hi")
+async def _invoke_bad(**fields: Any) -> AIMessage:
+    return await chat(_bad(), **fields).ainvoke("hi")
 
 
 def test_i6_what_was_taken_back_is_not_told_to_the_model_later() -> None:
