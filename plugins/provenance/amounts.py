@@ -14,6 +14,7 @@ _MOMENT = re.compile(
 )
 _TIME = re.compile(r"(\d\d?):(\d\d)(?::00)?", re.ASCII)
 _YEAR = re.compile(r"[\s,]*(?:of |in )?(\d{4})(?!\d)", re.ASCII)
+_YEARS = re.compile(r"(?<!\d)\d{4}(?!\d)", re.ASCII)
 _HALF = re.compile(r"\s?(?:am|pm|a\.m|p\.m)\b")
 _WORDS = [
     *("zero", "one", "two", "three", "four", "five", "six"),
@@ -129,8 +130,11 @@ def names_moment(moment: Moment, text: str) -> bool:
     named plus a length of time that is named ("at 12:00 for one hour"). The ends of a day are in
     naming the day.
     """
-    if moment.day is not None and not _names_day(moment.day, text):
-        return False
+    if moment.day is not None:
+        written = moment.day.isoformat()
+        text = text.replace(f"{written}t", f"{written} ")  # the sign between date and time
+        if not _names_day(moment.day, text):
+            return False
     if moment.clock is None or (moment.day is not None and moment.clock in _ENDS):
         return True
     return _names_clock(moment.clock, text) or _names_end(moment.clock, text)
@@ -147,9 +151,7 @@ def _names_date(y: int, m: int, d: int, text: str) -> bool:
     full = [f"{y}-{m:02}-{d:02}", f"{y}/{m:02}/{d:02}", f"{y}年{m}月{d}日"]
     for a, b in ((f"{m:02}", f"{d:02}"), (f"{m}", f"{d}")):
         full += [f"{y}-{a}-{b}", f"{y}/{a}/{b}", f"{b}.{a}.{y}", f"{a}/{b}/{y}", f"{b}/{a}/{y}"]
-    if any(stands(spelling, text) for spelling in full):
-        return True
-    return any(stands(f"{full[0]}t{h:02}", text) for h in range(24) if full[0] in text)
+    return any(stands(spelling, text) for spelling in full)
 
 
 def _names_day_of_month(y: int, m: int, d: int, text: str) -> bool:
@@ -183,6 +185,9 @@ def _in_year(spelling: str, year: int, text: str) -> bool:
 def _near(ordinal: str, month: str, year: int, text: str) -> bool:
     for place in places(ordinal, text):
         around = text[max(0, place - 40) : place + 40]
+        years = _YEARS.findall(around)
+        if years and str(year) not in years:
+            continue
         if any(_in_year(month, year, around) for _ in places(month, around)):
             return True
     return False

@@ -11,7 +11,9 @@ from urllib.parse import unquote
 from plugins.provenance.spelling import plain, spaced
 
 RUN = 4
-"""Words in a row that count as taken over. Any run of twice as many less one is found."""
+"""Words in a row that count as taken over."""
+_STEP = 2
+"""Words from one run that is looked for to the next: every run of one word more is found."""
 _LEAST = 12
 """Letters that such a run has at least."""
 _UNSPACED_RUN = 8
@@ -20,13 +22,10 @@ MOST_VARIANTS = 64
 MOST_CODES = 1_000
 """Codes that separators may have split, looked for in one text."""
 
-_SPECIFIC = re.compile(
-    r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"  # an address
-    r"|\[[a-z_]{1,40}_\d{1,9}\]"  # what stands for a redacted value
-    r"|\+?\d(?:[ -]?\d){5,40}"  # a long number
-    r"|[a-z0-9]+(?:[_-][a-z0-9]+)*",  # a code, if it holds digits
-    re.ASCII,
-)
+_ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", re.ASCII)
+_STAND_IN = re.compile(r"\[[a-z_]{1,40}_\d{1,9}\]")
+"""What stands in a conversation for a redacted value."""
+_CODE = re.compile(r"\+?\d(?:[ -]?\d){5,40}|[a-z0-9]+(?:[_-][a-z0-9]+)*", re.ASCII)
 _MOMENT = re.compile(
     r"(?<![\w-])(?:\d{4}-\d\d-\d\d|\d\d?-\d\d?-\d{4})(?:[ t]\d\d:\d\d(?::\d\d)?)?(?![\w-])"
     r"|(?<![\w:-])\d\d?:\d\d(?::\d\d)?(?![\w:-])",
@@ -35,7 +34,7 @@ _MOMENT = re.compile(
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){6,}")
-_SPELLED = re.compile(r"(?:[^\W_]{1,4}[\W_]{1,3}){2,}[^\W_]{1,4}")
+_SPELLED = re.compile(r"(?<![^\W_])(?:[^\W_]{1,4}[\W_]{1,3})+[^\W_]{1,4}(?![^\W_])")
 _TELLING = re.compile(r"\d|(?:(?<![^\W_])[^\W_][\W_]{1,3}){5}")
 """What a stretch of short chunks has if it is more than short words: digits, single letters."""
 _CHUNK = re.compile(r"[^\W_]+")
@@ -44,17 +43,18 @@ _SEPARATORS = b" \t\n\r.,;:|/\\_-*~+'\"()[]{}<>#"
 
 def specifics(text: str) -> Iterator[str]:
     """The tokens of a plain text that are hardly anywhere by chance. Dates and times are."""
-    for found in _SPECIFIC.finditer(_MOMENT.sub("|", text)):
+    yield from _ADDRESS.findall(text)
+    yield from _STAND_IN.findall(text)
+    for found in _CODE.finditer(_MOMENT.sub("|", text)):
         token = found.group()
-        coded = len(token) >= 5 and sum(map(str.isdigit, token)) >= 2
-        if coded or "@" in token or token.startswith("["):
+        if len(token) >= 5 and sum(map(str.isdigit, token)) >= 2:
             yield token
 
 
 def runs(text: str) -> list[str]:
     """A plain, evenly spaced text cut into runs of words."""
     words = text.split(" ")
-    found = [" ".join(words[i : i + RUN]) for i in range(0, len(words) - RUN + 1, RUN)]
+    found = [" ".join(words[i : i + RUN]) for i in range(0, len(words) - RUN + 1, _STEP)]
     found = [run for run in found if len(run) >= _LEAST]
     for stretch in _UNSPACED.findall(text):
         found += [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from guards.conversation import Confidentiality, Integrity, Message
+from guards.conversation import Confidentiality, Integrity, Message, Source
 from plugins.provenance.amounts import amount, moment, names_amount, names_moment
 from plugins.provenance.bounded import inside, is_bounded
 from plugins.provenance.sending import Payload, class_of
@@ -66,21 +66,21 @@ def trace(
     repeat in them what it read elsewhere. ``content`` names the arguments that are free text.
     """
     transcript = Transcript(context)
-    words = _Words(transcript)
-    targets, payloads, others = [], [], []
+    user, operator = _Words(transcript, Source.USER), _Words(transcript, Source.OPERATOR)
+    targets: list[str] = []
+    others: list[str] = []
+    payloads: list[Payload] = []
     trusted = False
     for name, value in arguments.items():
-        standing = _Argument(name=name, value=value, schema=schema, words=words)
-        kind = standing.kind()
+        argument = _Argument(name=name, value=value, schema=schema, user=user, operator=operator)
+        kind = argument.kind()
         trusted = trusted or kind is _Kind.TRUSTED
-        if kind is not _Kind.UNTRUSTED:
-            continue
         free = name in content
-        if free and not standing.points_elsewhere():
-            others.append(name)
-        else:
-            targets.append(name)
-        payloads += [Payload(text=text, content=free) for text in standing.foreign]
+        if kind is _Kind.UNTRUSTED:
+            astray = not free or argument.points_elsewhere()
+            (targets if astray else others).append(name)
+        held = (*argument.foreign, *argument.lent)
+        payloads += [Payload(text=text, content=free) for text in held]
     tainted = any(m.provenance.integrity is Integrity.UNTRUSTED for m in context)
     return Traced(
         influenced=tainted and (bool(targets or others) or not trusted),
@@ -97,12 +97,13 @@ class _Kind(Enum):
 
 
 class _Words:
-    """What user and operator wrote, within the work that may be spent on one call."""
+    """What the user or the operator wrote, within the work that may be spent on one call."""
 
-    __slots__ = ("_read", "_size", "_texts", "_transcript")
+    __slots__ = ("_read", "_size", "_source", "_texts", "_transcript")
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, source: Source) -> None:
         self._transcript = transcript
+        self._source = source
         self._texts: list[str] | None = None
         self._size = 0
         self._read = 0
@@ -110,7 +111,7 @@ class _Words:
     @property
     def texts(self) -> list[str]:
         if self._texts is None:
-            self._texts = self._transcript.trusted()
+            self._texts = self._transcript.by(self._source)
             self._size = sum(map(len, self._texts))
         return self._texts
 
@@ -151,13 +152,16 @@ class _Words:
 
 @dataclass(slots=True, kw_only=True)
 class _Argument:
-    """One argument, and the texts in it that neither user nor operator wrote."""
+    """One argument. ``foreign`` are the texts in it that neither user nor operator wrote;
+    ``lent`` those of the operator, which may be confidential though they are trusted."""
 
     name: str
     value: Any
     schema: Mapping[str, Any]
-    words: _Words
+    user: _Words
+    operator: _Words
     foreign: list[str] = field(default_factory=list)
+    lent: list[str] = field(default_factory=list)
 
     def kind(self) -> _Kind:
         """What the argument is, all leaves taken together."""
@@ -167,7 +171,7 @@ class _Argument:
         kinds = {self._leaf(text, None) for text in strange}
         for count, (leaf, schema) in enumerate(self._leaves(self.value, own or {}, 0)):
             if count >= MOST_LEAVES:
-                self.foreign.append(str(self.value))
+                self.foreign.append(_all_text(self.value))
                 return _Kind.UNTRUSTED
             kinds.add(self._leaf(leaf, schema))
         if _Kind.UNTRUSTED in kinds:
@@ -178,24 +182,27 @@ class _Argument:
         """Whether the foreign texts hold a link, an address or an account that nobody who is
         trusted wrote."""
         return any(
-            not self.words.hold(found.group())
+            not (self.user.hold(found.group()) or self.operator.hold(found.group()))
             for text in self.foreign
             for found in _POINTERS.finditer(plain(text))
         )
 
     def _leaf(self, leaf: Any, schema: Mapping[str, Any] | None) -> _Kind:
-        if self.words.hold(leaf):
+        if self.user.hold(leaf):
+            return _Kind.TRUSTED
+        if self.operator.hold(leaf):
+            self.lent.append(_all_text(leaf))
             return _Kind.TRUSTED
         if schema is not None and is_bounded(leaf, schema, self.schema):
             return _Kind.BOUNDED
-        self.foreign.append(leaf if isinstance(leaf, str) else str(leaf))
+        self.foreign.append(_all_text(leaf))
         return _Kind.UNTRUSTED
 
     def _leaves(
         self, value: Any, schema: Mapping[str, Any], depth: int
     ) -> Iterator[tuple[Any, Mapping[str, Any] | None]]:
         if depth > _DEPTH:
-            yield str(value), None
+            yield value, None
             return
         match value:
             case dict() if value:
@@ -210,3 +217,18 @@ class _Argument:
                     yield from self._leaves(inner, own, depth + 1)
             case _:
                 yield value, schema
+
+
+def _all_text(value: Any) -> str:
+    """Every text and number in ``value``, however deep; without recursion, which would be the
+    caller's to exhaust."""
+    found, pending = [], [value]
+    while pending:
+        match pending.pop():
+            case dict() as fields:
+                pending += [*fields.values(), *fields.keys()]
+            case list() | tuple() as items:
+                pending += reversed(items)
+            case leaf:
+                found.append(leaf if isinstance(leaf, str) else str(leaf))
+    return " ".join(found)

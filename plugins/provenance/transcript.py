@@ -22,10 +22,13 @@ class Transcript:
         for index, message in enumerate(self.messages):
             yield message, self._text(index)
 
-    def trusted(self) -> list[str]:
-        """The texts of the user and of the operator. The model's own are not among them, as it
-        may repeat in them what it read elsewhere."""
-        return [self._text(i) for i, m in enumerate(self.messages) if is_trusted(m)]
+    def by(self, source: Source) -> list[str]:
+        """The texts that ``source`` wrote, which count as its own word."""
+        return [
+            self._text(index)
+            for index, message in enumerate(self.messages)
+            if message.provenance.source is source and is_trusted(message)
+        ]
 
     def _text(self, index: int) -> str:
         text = self._texts[index]
@@ -35,6 +38,7 @@ class Transcript:
 
 
 def is_trusted(message: Message) -> bool:
-    """Whether what stands in ``message`` counts as the user's or the operator's own word."""
+    """Whether what stands in ``message`` counts as the user's or the operator's own word. The
+    model's is nobody's, as it may repeat what it read elsewhere."""
     provenance = message.provenance
     return provenance.integrity is Integrity.TRUSTED and provenance.source in _TRUSTED

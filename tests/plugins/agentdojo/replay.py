@@ -118,10 +118,11 @@ class _World:
     environment: Any = None
 
     def run(self, name: str, arguments: Mapping[str, Any]) -> str:
-        from agentdojo.agent_pipeline.tool_execution import (  # noqa: PLC0415 - after suites()
+        # Imported here, as suites() has to make these modules importable first.
+        from agentdojo.agent_pipeline.tool_execution import (
             tool_result_to_str,
         )
-        from agentdojo.functions_runtime import FunctionsRuntime  # noqa: PLC0415
+        from agentdojo.functions_runtime import FunctionsRuntime
 
         runtime = FunctionsRuntime(self.suite.tools)
         result, error = runtime.run_function(self.environment, name, dict(arguments))
@@ -173,6 +174,10 @@ def _running(world: _World, name: str) -> Any:
     return run
 
 
+def _unheard(call: ToolCall, text: str) -> None:
+    """Nobody hears of progress."""
+
+
 def _stores(plugin: str, caller: Caller) -> FakeStore:
     return FakeStore()
 
@@ -202,13 +207,15 @@ class Conversation:
         if self.reader is not None:
             seats.append(Seat(guard=self.reader, subjects=frozenset({Subject.TOOL_RESULT})))
         panel = Panel(seats)
-        broker = Broker(panel=panel, policy=_policy(), catalogue=catalogue, ledger=_Ledger(), stores=_stores)
+        broker = Broker(
+            panel=panel, policy=_policy(), catalogue=catalogue, ledger=_Ledger(), stores=_stores
+        )
         self._calling = broker.calling(
             Caller(tenant="t", user="u", session="s", turn="1", pseudonym="p"),
             self._notes,
             offered=catalogue.bound,
             placeholders=Placeholders(),
-            progress=lambda call, text: None,
+            progress=_unheard,
         )
         self.context.append(text_message(self.task.PROMPT, id="prompt"))
 
