@@ -191,7 +191,8 @@ class Rounds:
         if self.router is not None and progress.rounds < self.limits.tool_rounds:
             specs = self._specs(course)
             call = await self.router.route(plain_messages(context.messages), specs)
-            if call is not None:
+            # A small model picks the same again and again; it knows what that gives.
+            if call is not None and not _made(progress, call):
                 reply = reply_message(self.ids("msg_"), "")
                 return await self._called(course, progress, reply, (call,))
         async with self.draft(course, progress, context) as draft:
@@ -406,6 +407,12 @@ class Rounds:
 
 def _shown(progress: Progress, course: Course) -> str:
     return progress.shown + "".join(course.shown)
+
+
+def _made(progress: Progress, call: ToolCall) -> bool:
+    """Whether the turn made this very call before."""
+    made = (each for message in progress.trail for each in message.tool_calls)
+    return any(each.name == call.name and each.arguments == call.arguments for each in made)
 
 
 def _asking(reply: Message, calls: tuple[ToolCall, ...]) -> Message:

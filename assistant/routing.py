@@ -1,13 +1,13 @@
 """Picks a tool for models that cannot call one: constrained output in the place of a call."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 from assistant.clock import Ids
 from assistant.engine.protocol import CompletionRequest, Engine, TextDelta
+from assistant.errors import EngineRequestError
 from assistant.turn import Sampling
 from guards.conversation import BY_OPERATOR, Message, Role, ToolCall, text_message
 from plugins.tool import ToolSpec
@@ -16,16 +16,20 @@ NONE = "none"
 MAX_CHARS = 20_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Router:
     """Asks the engine for one JSON object that names a tool and its arguments, or none.
 
-    ``tokens`` bounds the object. What does not parse is no call: it is checked like any other.
+    What does not parse is no call; what does is checked like any other.
+
+    Args:
+        tokens: bounds the object.
     """
 
-    engine: Engine
-    ids: Ids
-    tokens: int = 256
+    def __init__(self, *, engine: Engine, ids: Ids, tokens: int = 256) -> None:
+        self._engine = engine
+        self._ids = ids
+        self._tokens = tokens
+        self._format = 0
 
     async def route(
         self, messages: tuple[Message, ...], tools: Sequence[ToolSpec]
@@ -37,26 +41,44 @@ class Router:
         """
         if not tools:
             return None
+        schema = _schema(tools)
+        while True:
+            try:
+                text = await self._chosen(messages, tools, _FORMATS[self._format](schema))
+            except EngineRequestError:
+                # llama-cpp-python knows another spelling than everybody else.
+                if self._format + 1 == len(_FORMATS):
+                    self._format = 0
+                    raise
+                self._format += 1
+            else:
+                return self._call(text, {tool.name for tool in tools})
+
+    async def _chosen(
+        self,
+        messages: tuple[Message, ...],
+        tools: Sequence[ToolSpec],
+        response_format: dict[str, Any],
+    ) -> str:
         instructions = text_message(
             _instructions(tools), id="router", role=Role.SYSTEM, provenance=BY_OPERATOR
         )
-        spoken = tuple(m for m in messages if m.role is not Role.SYSTEM)
         request = CompletionRequest(
-            messages=(instructions, *spoken),
+            messages=(instructions, *(m for m in messages if m.role is not Role.SYSTEM)),
             sampling=Sampling(
                 temperature=0.0,
-                max_tokens=self.tokens,
-                extra={"response_format": _format(tools)},
+                max_tokens=self._tokens,
+                extra={"response_format": response_format},
             ),
         )
-        pieces: list[str] = []
-        async with aclosing(self.engine.stream(request)) as stream:
+        text = ""
+        async with aclosing(self._engine.stream(request)) as stream:
             async for event in stream:
                 if isinstance(event, TextDelta):
-                    pieces.append(event.text)
-                    if sum(map(len, pieces)) > MAX_CHARS:
-                        return None
-        return self._call("".join(pieces), {tool.name for tool in tools})
+                    text += event.text
+                    if len(text) > MAX_CHARS:
+                        return ""
+        return text
 
     def _call(self, text: str, names: set[str]) -> ToolCall | None:
         try:
@@ -66,7 +88,7 @@ class Router:
         if not isinstance(chosen, dict) or chosen.get("tool") not in names:
             return None
         arguments = chosen.get("arguments", {})
-        return ToolCall(id=self.ids("call_"), name=chosen["tool"], arguments=json.dumps(arguments))
+        return ToolCall(id=self._ids("call_"), name=chosen["tool"], arguments=json.dumps(arguments))
 
 
 def _instructions(tools: Sequence[ToolSpec]) -> str:
@@ -77,7 +99,7 @@ def _instructions(tools: Sequence[ToolSpec]) -> str:
     )
 
 
-def _format(tools: Sequence[ToolSpec]) -> dict[str, Any]:
+def _schema(tools: Sequence[ToolSpec]) -> dict[str, Any]:
     """One object: a tool's name beside arguments of its schema, or none."""
     choices: list[dict[str, Any]] = [
         {
@@ -96,13 +118,14 @@ def _format(tools: Sequence[ToolSpec]) -> dict[str, Any]:
             "additionalProperties": False,
         }
     )
-    schema = {"anyOf": choices}
-    # One server reads the schema beside the type, the others below json_schema.
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": "tool", "schema": schema, "strict": True},
-        "schema": schema,
-    }
+    return {"anyOf": choices}
+
+
+_FORMATS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
+    lambda schema: {"type": "json_schema", "json_schema": {"name": "tool", "schema": schema}},
+    lambda schema: {"type": "json_object", "schema": schema},
+)
+"""Ways to ask for output of a schema, the standard one first."""
 
 
 def _inlined(parameters: dict[str, Any]) -> dict[str, Any]:

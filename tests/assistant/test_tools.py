@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from assistant.engine.optional_tools import OptionalTools
 from assistant.engine.protocol import CompletionRequest
-from assistant.errors import InvalidTurnError, UnknownApprovalError
+from assistant.errors import EngineRequestError, InvalidTurnError, UnknownApprovalError
 from assistant.events import (
     ApprovalNeeded,
     Cited,
@@ -22,7 +23,7 @@ from assistant.events import (
 )
 from assistant.orchestrator import ToolCalls, TurnLimits
 from assistant.plain import plain_messages
-from assistant.testing.scripted_engine import Step, call, say
+from assistant.testing.scripted_engine import Fail, ScriptedEngine, Step, call, say
 from guards.conversation import Confidentiality, Integrity, Role, Source, ToolCall, text_message
 from plugins.access import Access
 from plugins.errors import ToolError
@@ -438,6 +439,46 @@ async def test_a_model_that_cannot_call_picks_its_tool_in_json() -> None:
     assert released(events) == "They hum [1]."
     first = requests(bench)[0]
     assert first.sampling.extra["response_format"]["type"] == "json_schema"
+
+
+async def test_a_model_that_picks_the_same_again_must_answer() -> None:
+    chosen = say('{"tool": "find", "arguments": {"query": "llamas"}}')
+    bench = Bench(
+        script(chosen, chosen, say("Enough.")), tools=[find], tool_calls=ToolCalls.CONSTRAINED
+    )
+    assert released(await bench.ask(turn("Do llamas hum?"))) == "Enough."
+
+
+async def test_an_engine_that_spells_constraints_its_own_way_is_asked_that_way() -> None:
+    formats: list[str] = []
+
+    def picky(request: CompletionRequest) -> tuple[Step, ...]:
+        wanted_format = request.sampling.extra.get("response_format")
+        if wanted_format is None:
+            return say("Hi.")
+        formats.append(wanted_format["type"])
+        if wanted_format["type"] == "json_schema":
+            return (Fail(error=EngineRequestError("400")),)
+        return say('{"tool": "none"}')
+
+    bench = Bench(picky, tools=[find], tool_calls=ToolCalls.CONSTRAINED)
+    for _ in range(2):
+        assert released(await bench.ask(turn("Hello"))) == "Hi."
+    assert formats == ["json_schema", "json_object", "json_object"]
+
+
+async def test_an_engine_that_refuses_tools_is_asked_without_them() -> None:
+    def toolless(request: CompletionRequest) -> tuple[Step, ...]:
+        return (Fail(error=EngineRequestError("400")),) if request.tools else say("Hi.")
+
+    scripted = ScriptedEngine(script=toolless)
+    bench = Bench(engine=OptionalTools(scripted), tools=[find])
+    for _ in range(2):
+        assert released(await bench.ask(turn("Hello"))) == "Hi."
+    assert [bool(run.request.tools) for run in scripted.runs] == [True, False, False]
+    own = ToolSpec(name="theirs", description="", parameters={"type": "object"})
+    with pytest.raises(EngineRequestError):
+        await bench.ask(turn("Hello", tools=(own,)))  # these are not optional
 
 
 def test_results_in_words_are_the_users_never_the_systems() -> None:
