@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Protocol
@@ -15,8 +14,6 @@ Vectors = NDArray[np.float32]
 NEAR = 0.80
 """Cosine from which e5 means that two texts have to do with each other: unrelated ones lie at
 0.70 to 0.78."""
-
-_PAUSE = 0.001
 
 _log = logging.getLogger(__name__)
 
@@ -47,25 +44,23 @@ class E5:
     def __init__(self) -> None:
         from guards.topic.e5 import load_engine
 
-        self._engine, self.revision = load_engine()
-        self._lock = threading.Lock()
+        # One for each: a question does not wait until a piece of a document is done.
+        self._for_questions, self.revision = load_engine()
+        self._for_pieces, _ = load_engine()
+        self._asking, self._reading = threading.Lock(), threading.Lock()
 
     def question(self, text: str) -> Vectors:
         """See :class:`Embedder`."""
-        with self._lock:
-            vector = np.asarray(self._engine.query([_readable(text)]), dtype=np.float32)
+        with self._asking:
+            vector = np.asarray(self._for_questions.query([_readable(text)]), dtype=np.float32)
         answer: Vectors = _finite(vector)[0]
         return answer
 
     def pieces(self, texts: Sequence[str]) -> Vectors:
         """See :class:`Embedder`."""
-        vectors = []
-        for text in texts:
-            with self._lock:
-                vectors.append(self._engine.passage([_readable(text)]))
-            # Locks are not fair: this lets a question that waits go first.
-            time.sleep(_PAUSE)
-        return _finite(np.concatenate(vectors).astype(np.float32))
+        readable = [_readable(text) for text in texts]
+        with self._reading:
+            return _finite(np.asarray(self._for_pieces.passage(readable), dtype=np.float32))
 
 
 def available() -> Embedder | None:

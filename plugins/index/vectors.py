@@ -12,6 +12,11 @@ MOST = 100_000
 """Vectors of one folder (150 MB); pieces beyond are found by words only."""
 
 
+ENOUGH = 0.9
+"""Share of pieces that must have a vector before meaning counts: until then the few that have
+one would come before better ones that have none."""
+
+
 class VectorCache:
     """Follows what the database holds."""
 
@@ -24,11 +29,15 @@ class VectorCache:
     def nearest(
         self, connection: sqlite3.Connection, question: Vectors, limit: int
     ) -> list[tuple[int, float]]:
-        """Ids and cosines of the pieces that have to do with ``question``, nearest first."""
+        """Ids and cosines of the pieces that have to do with ``question``, nearest first.
+
+        None as long as many pieces have no vector yet.
+        """
+        pieces = database.counts(connection)[1]
         with self._lock:
             self._follow(connection)
             ids, rows = self._ids, self._rows
-        if not len(ids) or rows.shape[1] != len(question):
+        if len(ids) < max(1.0, ENOUGH * min(pieces, MOST)) or rows.shape[1] != len(question):
             return []
         cosines = rows @ question
         if len(cosines) > limit:

@@ -368,6 +368,29 @@ async def test_an_encoder_that_fails_leaves_the_words(
         assert (await index.counts())[2] == 0
 
 
+async def test_meaning_counts_once_nearly_every_piece_has_a_vector(
+    opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = Subjects()
+    whole = embedder.pieces
+
+    def three(texts: Sequence[str]) -> Vectors:
+        if len(embedder.embedded) == 3:
+            raise ArithmeticError
+        return whole(texts)
+
+    monkeypatch.setattr("plugins.index.folder._BATCH", 1)
+    monkeypatch.setattr(embedder, "pieces", three)
+    async with opening(embedder) as index:
+        await index.settled()
+        assert (await index.counts())[2] == 3
+        assert await index.search("vacation") == []
+    monkeypatch.setattr(embedder, "pieces", whole)
+    async with opening(embedder) as index:
+        await index.settled()
+        assert await found(index, "vacation") == ["leave.md"]
+
+
 async def test_the_real_encoder_finds_across_languages(root: Path, tmp_path: Path) -> None:
     embedder = available()
     assert isinstance(embedder, E5)
