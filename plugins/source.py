@@ -46,6 +46,16 @@ class Source:
         """Name of the module's topmost package."""
         return self.module.partition(".")[0]
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the module that has the plugin.
+
+        Raises:
+            PluginLoadError: there is no such package.
+        """
+        place = self.locate()[0].joinpath(*self.module.split(".")[1:])
+        return place if place.is_dir() else place.parent
+
     def locate(self) -> tuple[Path, ...]:
         """Files and folders of the topmost package, found but not imported.
 

@@ -21,6 +21,7 @@ _SHOWN = {
     Outcome.PASSED: ("ok  ", "green"),
     Outcome.FAILED: ("FAIL", "bold red"),
     Outcome.NOT_APPLICABLE: ("-   ", "dim"),
+    Outcome.EXCUSED: ("but ", "yellow"),
 }
 
 
@@ -57,7 +58,7 @@ def found(plugin: str) -> list[tuple[Source, Path]]:
         there = installed_plugins()
         if plugin in there:
             source = Source.of(there[plugin])
-            return [(source, source.locate()[0] / SCRIPT)]
+            return [(source, source.folder / SCRIPT)]
     except PluginLoadError as error:
         raise Failed(
             str(error),

@@ -7,7 +7,7 @@ import orjson
 from plugins.conformance.evidence import Evidence
 from plugins.conformance.report import Check, judged
 from plugins.conformance.trials import Ending, Kind, Trial, shapes
-from plugins.manifest import SideEffect
+from plugins.manifest import Egress, SideEffect
 from plugins.result import Result
 from plugins.testing.broker import size_of
 
@@ -41,6 +41,7 @@ def behaviour(seen: Evidence) -> Iterator[Check]:
     yield _injected(seen)
     yield _hosts(seen)
     yield _network(seen)
+    yield _processes(seen)
     yield _files(seen)
     yield _effects(seen)
     yield _secrets(seen)
@@ -62,10 +63,13 @@ def _examples(seen: Evidence) -> Check:
 
 
 def _plain(seen: Evidence) -> Check:
+    fine = _ANSWERED | _IN_TIME
+    if seen.manifest.egress is Egress.OPEN:
+        fine |= {Ending.DENIED}  # arguments that are made up name hosts that are none
     problems = [
         f"{trial}: {_how(trial)}; raise ToolError for what the tool cannot do"
         for trial in seen.of(Kind.PLAIN)
-        if trial.ending not in _ANSWERED | _IN_TIME
+        if trial.ending not in fine
     ]
     untried = {tool.name for tool in seen.tools} - {
         trial.tool.name for trial in seen.of(Kind.PLAIN, Kind.EXAMPLE)
@@ -158,9 +162,10 @@ def _injected(seen: Evidence) -> Check:
 
 
 def _hosts(seen: Evidence) -> Check:
+    made_up = () if seen.manifest.egress is Egress.OPEN else (Kind.PLAIN,)
     problems = [
         f"{trial}: reached for {host}; name it in the manifest's hosts, or do not go there"
-        for trial in seen.of(Kind.EXAMPLE, Kind.PLAIN)
+        for trial in seen.of(Kind.EXAMPLE, *made_up)
         for host in trial.denied
     ]
     return judged(
@@ -177,12 +182,16 @@ def _network(seen: Evidence) -> Check:
         for trial in seen.trials
         for event in trial.sight.network
     ]
-    problems += [
+    return judged("access.network", "No socket is opened past its access", problems)
+
+
+def _processes(seen: Evidence) -> Check:
+    problems = [
         f"{trial}: started a process ({event}); a plugin's work stays in its own"
         for trial in seen.trials
         for event in trial.sight.processes
     ]
-    return judged("access.network", "No socket or process is opened past its access", problems)
+    return judged("access.processes", "No process is started", problems)
 
 
 def _files(seen: Evidence) -> Check:

@@ -15,9 +15,12 @@ from typing import Any
 from plugins.conformance.conform import conform
 from plugins.conformance.report import Check, judged
 from plugins.conformance.script import Script
+from plugins.conformance.trials import canaries
 from plugins.conformance.watch import Sight, watching
 from plugins.errors import PluginLoadError
+from plugins.isolation.wire import digest_of
 from plugins.plugin import Plugin
+from plugins.testing import rehearse
 
 IMPORT_SECONDS = 0.5
 
@@ -46,23 +49,29 @@ def main() -> None:
         )
         return
     say(doing="opening it")
+    script = Script.model_validate(job["script"], by_alias=True)
     try:
-        report = asyncio.run(
-            conform(
-                plugin,
-                Script.model_validate(job["script"], by_alias=True),
-                note=lambda trial: say(doing=trial),
-            )
-        )
+        report = asyncio.run(conform(plugin, script, note=lambda trial: say(doing=trial)))
+        digest = asyncio.run(_digest(plugin, script))
     except PluginLoadError as error:
         say(broken=error.reason)
         return
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises on opening is what is looked for
         say(broken=f"cannot be opened: {type(error).__name__}: {error}")
         return
-    say(report=report.with_checks(*import_checks(sight, seconds)).as_json())
+    report = report.with_checks(*import_checks(sight, seconds))
+    say(report=report.as_json(), digest=digest)
     # Threads that the plugin has left behind do not keep this process.
     os._exit(0)
+
+
+async def _digest(plugin: Plugin, script: Script) -> str:
+    """What the plugin says of itself in this process, to be compared with another's."""
+    secrets = canaries(plugin.manifest.secrets)
+    async with rehearse(
+        plugin, http=script.answer(), options=script.options, secrets=secrets
+    ) as broker:
+        return digest_of(broker.manifest, broker.tools.values())
 
 
 def _imported(entry: str) -> tuple[Sight, float, Plugin | str]:

@@ -84,4 +84,4 @@ async def conform(
         plugin=manifest.name,
         version=manifest.version,
         checks=(*promises(seen), *behaviour(seen)),
-    )
+    ).excusing(script.excused)

@@ -1,6 +1,7 @@
 """What conformance found."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +12,8 @@ class Outcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_APPLICABLE = "not applicable"
+    EXCUSED = "excused"
+    """It failed, and the developer says in ``conformance.yaml`` why that is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,19 @@ class Report:
     def with_checks(self, *more: Check) -> "Report":
         """This report and further checks."""
         return Report(plugin=self.plugin, version=self.version, checks=(*self.checks, *more))
+
+    def excusing(self, reasons: Mapping[Any, str]) -> "Report":
+        """This report with failures excused, by the id of the check and the reason."""
+        return Report(
+            plugin=self.plugin,
+            version=self.version,
+            checks=tuple(
+                replace(check, outcome=Outcome.EXCUSED, detail=reasons[check.id])
+                if check.outcome is Outcome.FAILED and check.id in reasons
+                else check
+                for check in self.checks
+            ),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""

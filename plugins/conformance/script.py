@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +15,10 @@ from policies.validation import validate
 
 SCRIPT = "conformance.yaml"
 """The file's name, beside a plugin's ``pyproject.toml``."""
+
+
+Excusable = Literal["access.effects", "access.processes", "import.quick", "isolation.opens"]
+"""Checks of habits; what keeps users safe is not among them."""
 
 
 class ScriptedAnswer(BaseModel):
@@ -41,6 +45,7 @@ class Script(BaseModel):
         options: the operator's options that the plugin is opened with.
         examples: arguments by tool; each of them must give a result.
         answers: the servers; the answer with the longest fitting ``url`` is given.
+        excused: checks that fail for a good reason, by id; the reason is in the report.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +53,7 @@ class Script(BaseModel):
     options: dict[str, Any] = {}
     examples: dict[str, list[dict[str, Any]]] = {}
     answers: list[ScriptedAnswer] = []
+    excused: dict[Excusable, Annotated[str, Field(min_length=10)]] = {}
 
     def answer(self, *, poison: str = "") -> Answer:
         """The servers as a function; ``poison`` is added to every text that they say."""

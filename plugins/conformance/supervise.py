@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +19,7 @@ from plugins.conformance.script import Script
 from plugins.conformance.trials import canaries
 from plugins.errors import PluginLoadError
 from plugins.isolation import wire
-from plugins.isolation.isolated import Reported, Terms, isolated
+from plugins.isolation.isolated import Terms, isolated
 from plugins.manifest import Manifest
 from plugins.plugin import Installed
 from plugins.source import Source
@@ -51,11 +51,12 @@ async def supervise(
     Whatever it does is a check of the report; nothing of it is imported here.
     """
     script = script or Script()
-    report = await _tried(source, script, doing, silence)
-    if not report.version:
+    report, digest = await _tried(source, script, doing, silence)
+    if not digest:
         return report  # it did not come back, so there is nothing to open once more
     doing("opening it in a process of its own")
-    return report.with_checks(await _isolation(source, script))
+    check = await _isolation(source, script, digest)
+    return report.with_checks(check).excusing(script.excused)
 
 
 _WORKS = "import.works"
@@ -68,11 +69,14 @@ def _broken(source: Source, reason: str) -> Report:
     return Report(plugin=source.name, version="", checks=(check,))
 
 
-async def _tried(source: Source, script: Script, doing: Doing, silence: float) -> Report:
+async def _tried(
+    source: Source, script: Script, doing: Doing, silence: float
+) -> tuple[Report, str]:
+    """The report, and the digest of what the plugin says of itself; none if it did not open."""
     try:
         source.locate()
     except PluginLoadError as error:
-        return _broken(source, error.reason)
+        return _broken(source, error.reason), ""
     search = [*(str(path) for path in source.paths), _CORRAL]
     last = "starting"
     async with _child(search) as process:
@@ -90,17 +94,15 @@ async def _tried(source: Source, script: Script, doing: Doing, silence: float) -
                 async with asyncio.timeout(silence):
                     line = await process.stdout.readline()
             except TimeoutError:
-                return _stuck(
-                    source,
-                    f"{last}: blocks everything; await what takes time, or use asyncio.to_thread",
-                )
+                blocks = "blocks everything; await what takes time, or use asyncio.to_thread"
+                return _stuck(source, f"{last}: {blocks}"), ""
             if not line:
-                return _stuck(source, f"{last}: ended the whole process")
+                return _stuck(source, f"{last}: ended the whole process"), ""
             said: dict[str, Any] = json.loads(line)
             if "report" in said:
-                return Report.from_json(said["report"])
+                return Report.from_json(said["report"]), said["digest"]
             if "broken" in said:
-                return _broken(source, said["broken"])
+                return _broken(source, said["broken"]), ""
             last = said["doing"]
             doing(last)
 
@@ -131,20 +133,18 @@ async def _child(search: list[str]) -> AsyncIterator[asyncio.subprocess.Process]
         await process.wait()
 
 
-async def _isolation(source: Source, script: Script) -> Check:
-    title = "It opens in a process of its own, and is the same each time"
-    digests = []
-    try:
-        async with AsyncExitStack() as stack:
-            for _ in range(2):
-                folder = Path(stack.enter_context(TemporaryDirectory()))
-                async with _isolated(source, script, folder) as installed:
-                    digests.append(_digest(installed))
-    except PluginLoadError as error:
-        return judged("isolation.opens", title, [f"{error.reason}"])
+async def _isolation(source: Source, script: Script, digest: str) -> Check:
     problems = []
-    if digests[0] != digests[1]:
-        problems.append("it says other things of itself each time; make its tools the same always")
+    try:
+        with TemporaryDirectory() as folder:
+            async with _isolated(source, script, Path(folder)) as installed:
+                if wire.digest_of(installed.manifest, installed.tools) != digest:
+                    problems.append(
+                        "it says other things of itself each time; make its tools the same always"
+                    )
+    except PluginLoadError as error:
+        problems.append(error.reason)
+    title = "It opens in a process of its own, and is the same there"
     return judged("isolation.opens", title, problems)
 
 
@@ -165,8 +165,3 @@ def _isolated(
             unconfined=True,
         ),
     )
-
-
-def _digest(installed: Installed) -> str:
-    tools = tuple(wire.Terms.of(tool) for tool in installed.tools)
-    return Reported(manifest=installed.manifest, tools=tools).digest

@@ -16,9 +16,10 @@ from plugins.source import Source
 _CORRAL = Path(plugins.__file__).resolve().parents[1]
 _PACKAGES = ("guards", "policies", "plugins")
 _ENTRY = (
-    "import sys, json; sys.path.extend(json.loads(sys.argv[1]));"
-    "from plugins.isolation.worker import main; main()"
+    "import sys, json; search, sys.prefix = json.loads(sys.argv[1]); sys.exec_prefix = sys.prefix;"
+    "sys.path.extend(search); from plugins.isolation.worker import main; main()"
 )
+"""Packages that look beside themselves, as for a program they came with, go by the prefix."""
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")
 _FOLDER = "/folder"
 _PROBE_SECONDS = 10.0
@@ -111,7 +112,8 @@ def launch(source: Source, folder: Path, how: Confinement) -> Launch:
     """
     code = source.locate()
     search = _search(source, code)
-    python = (_interpreter(), "-I", "-S", "-B", "-c", _ENTRY, json.dumps([str(p) for p in search]))
+    told = json.dumps([[str(path) for path in search], sys.prefix])
+    python = (_interpreter(), "-I", "-S", "-B", "-c", _ENTRY, told)
     match how:
         case Unconfined():
             return Launch(command=python, environment=_environment("/"), folder=str(folder))
@@ -179,6 +181,8 @@ def _needed(source: Source, code: Iterable[Path], search: Iterable[Path]) -> Ite
     """
     yield from (path.resolve() for path in code)
     yield from (_CORRAL / name for name in _PACKAGES)
+    if sys.prefix != sys.base_prefix:
+        yield Path(sysconfig.get_path("scripts"))  # of the virtual environment, and so no shell
     whole = {path.resolve() for path in (*source.paths, *_packages())}
     yield from (path for path in search if path in whole)
 

@@ -1,7 +1,6 @@
 """Open a plugin in a process of its own."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -35,14 +34,6 @@ class Reported:
 
     manifest: Manifest
     tools: tuple[wire.Terms, ...]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all of it, in hexadecimal."""
-        said = wire.frame(wire.Hello(manifest=self.manifest)) + wire.frame(
-            wire.Opened(tools=self.tools)
-        )
-        return hashlib.sha256(said).hexdigest()
 
 
 def _unchanged(own: Limits) -> Limits:
@@ -79,7 +70,8 @@ async def isolated(
     """Open the plugin at ``source``; none of its code is imported into this process.
 
     A call that ends the process gets a ``PluginEndedError``, and so do the other calls in it; the
-    next call starts a new one. ``digest`` is the :attr:`Reported.digest` that it must have.
+    next call starts a new one. ``digest`` is the :func:`~plugins.isolation.wire.digest_of`
+    what it must say of itself.
 
     Raises:
         PluginLoadError: it cannot be imported, opened, isolated, or is not what it was.
@@ -133,6 +125,10 @@ def _running(warden: Warden, name: str, secrets: Mapping[str, str]) -> Run:
     return run
 
 
+async def _unrun(_arguments: Mapping[str, Any], _access: Access) -> Result:
+    raise RuntimeError("these are a tool's terms only")
+
+
 class _First:
     """What is made when the first process says what it is, and holds for every later one."""
 
@@ -176,9 +172,10 @@ class _First:
             raise PluginLoadError(name, "it has no tools")
         said = Reported(manifest=hello.manifest, tools=opened.tools)
         if self._said is None:
-            if self._digest is not None and said.digest != self._digest:
+            digest = wire.digest_of(said.manifest, (each.tool(_unrun) for each in said.tools))
+            if self._digest not in (None, digest):
                 raise PluginLoadError(
-                    name, f"is not what was agreed to: its digest is now {said.digest}"
+                    name, f"is not what was agreed to: its digest is now {digest}"
                 )
             self._said = said
         elif said != self._said:

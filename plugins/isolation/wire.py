@@ -4,7 +4,9 @@ A frame is four bytes of length (big-endian) and that many bytes of JSON. The pr
 Corral: what does not parse exactly ends it.
 """
 
+import hashlib
 import struct
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -182,6 +184,12 @@ class Opened(_Part):
 
     kind: Literal["opened"] = "opened"
     tools: tuple[Terms, ...]
+
+
+def digest_of(manifest: Manifest, tools: Iterable[Tool]) -> str:
+    """SHA-256 of all that a plugin says of itself, in hexadecimal."""
+    opened = Opened(tools=tuple(Terms.of(tool) for tool in tools))
+    return hashlib.sha256(frame(Hello(manifest=manifest)) + frame(opened)).hexdigest()
 
 
 class Broken(_Part):

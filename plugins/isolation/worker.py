@@ -121,9 +121,9 @@ def _imported(start: wire.Start) -> tuple[Plugin, Any, Manifest]:
         options = plugin.options.model_validate(start.options)
         manifest = plugin.manifest if plugin.refine is None else plugin.refine(options)
     except ValidationError as error:
-        mistakes = error.errors(include_input=False, include_url=False)
-        lines = [f"{'.'.join(str(p) for p in m['loc']) or 'it'}: {m['msg']}" for m in mistakes]
-        raise BrokenError("options: " + "; ".join(lines)) from None
+        from plugins.registry import mistakes_of  # only then: it loads much that calls do not need
+
+        raise BrokenError(f"options: {mistakes_of(error)}") from None
     return plugin, options, manifest
 
 

@@ -17,6 +17,7 @@ from plugins.access import Person
 from plugins.errors import PluginLoadError, ToolError
 from plugins.manifest import Manifest
 from plugins.plugin import Plugin, Setup
+from plugins.registry import mistakes_of
 from plugins.result import Result
 from plugins.schemas import InvalidArgumentsError, compiled, parsed
 from plugins.testing.fakes import FakeClock, FakeStore, access
@@ -140,7 +141,7 @@ async def rehearse(
         chosen = plugin.options.model_validate(dict(options or {}))
         manifest = plugin.manifest if plugin.refine is None else plugin.refine(chosen)
     except ValidationError as error:
-        raise PluginLoadError(plugin.manifest.name, f"options: {error}") from None
+        raise PluginLoadError(plugin.manifest.name, f"options: {mistakes_of(error)}") from None
     given = dict(secrets or {})
     for secret in manifest.secrets:
         if secret not in given:

@@ -102,10 +102,13 @@ def test_info_says_in_plain_words_what_a_plugin_may_do(run: Any, herald: Path) -
         "words (string)",
     ):
         assert words in shown.out
-    told = run("info", "herald", "--json").json
     assert "corral_herald" not in sys.modules, "what is only looked at is not imported here"
-    assert told["tools"][0]["name"] == "send"
-    assert told["manifest"]["secrets"] == ["HERALD_KEY"]
+
+
+def test_info_is_there_for_machines_too(run: Any) -> None:
+    told = run("info", "clock", "--json").json
+    assert told["tools"][0]["name"] == "current_time"
+    assert told["manifest"]["hosts"] == []
 
 
 def test_enable_and_disable_change_the_file_and_nothing_else_in_it(
@@ -118,7 +121,6 @@ def test_enable_and_disable_change_the_file_and_nothing_else_in_it(
     assert shown.code == 0
     assert "It does things that cannot be taken back." in shown.out
     assert yaml.safe_load(file.read_text())["enabled"] == ["clock", "herald"]
-    assert run("enable", "herald", "--json").json["enabled"] == ["clock", "herald"]
     assert run("disable", "clock", "--json").json["enabled"] == ["herald"]
     assert file.read_text().startswith("# mine\n")
     assert file.read_text().endswith("# kept\n")
@@ -180,10 +182,11 @@ def test_a_new_plugin_is_as_it_says(run: Any, tmp_path: Path) -> None:
     assert report["plugin"] == "word_count"
     assert report["passed"]
     source = tmp_path / "corral-word-count/src/corral_word_count/__init__.py"
-    source.write_text(source.read_text().replace('description="Counts words."', 'description=""'))
+    source.write_text(source.read_text().replace('name="word_count"', 'name="other"'))
     tests = tmp_path / "corral-word-count/tests"
     tests.rename(tmp_path / "tests-of-it")
     ended = run("dev", "corral-word-count", "--once")
     assert ended.code == Exit.FAILED
-    assert "FAIL  manifest.described" in ended.out
-    assert "1 of 25 checks failed" in ended.out
+    assert "FAIL  import.works" in ended.out
+    assert "its manifest calls it 'other'" in ended.out
+    assert "1 of 1 checks failed" in ended.out

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from plugins.conformance import Outcome, Report, Script, conform, load_script
 from plugins.errors import PluginLoadError
@@ -36,7 +36,7 @@ async def test_an_honest_plugin_passes_every_check() -> None:
     assert report.passed
     assert {c.outcome for c in report.checks} == {Outcome.PASSED}
     assert Report.from_json(report.as_json()) == report
-    assert len({check.id for check in report.checks}) == len(report.checks) == 22
+    assert len({check.id for check in report.checks}) == len(report.checks) == 23
 
 
 def saying(body: Callable[[str, Access], Awaitable[Any]], **terms: Any) -> Plugin:
@@ -178,7 +178,7 @@ BRIEF = {"limits": Limits(seconds=0.02, output_chars=50_000)}
     [
         (elsewhere, {}, {"access.hosts", "calls.plain"}),
         (connects, {}, {"access.network"}),
-        (starts, {}, {"access.network"}),
+        (starts, {}, {"access.processes"}),
         (writes, {}, {"access.files"}),
         (posts, {}, {"access.effects", "server.failing"}),
         (puts, {}, {"access.effects"}),
@@ -206,6 +206,43 @@ async def test_what_a_tool_does_wrong_is_found(
     report = await conform(saying(body, **terms))
     assert {check.id for check in report.failures} == failing
     assert all(check.detail for check in report.failures)
+
+
+async def test_a_habit_that_is_excused_passes_with_its_reason() -> None:
+    reason = "the interface of this service reads by POST"
+    report = await conform(saying(asks_by_post), Script(excused={"access.effects": reason}))
+    assert report.passed
+    (check,) = [check for check in report.checks if check.outcome is Outcome.EXCUSED]
+    assert (check.id, check.detail) == ("access.effects", reason)
+    with pytest.raises(ValidationError):
+        Script.model_validate({"excused": {"secrets.contained": reason}})
+
+
+async def asks_by_post(words: str, access: Access) -> str:
+    try:
+        await access.http.post(f"https://{HOST}/", json={"words": words[:10]})
+    except httpx.HTTPError as error:
+        raise ToolError("not to be had") from error
+    return words[:10]
+
+
+async def test_arguments_that_are_made_up_may_name_hosts_that_are_none() -> None:
+    @tool()
+    async def visit(
+        url: Annotated[str, Field(description="A page.", max_length=2000)], access: Access
+    ) -> str:
+        """Visit any page of the web."""
+        try:
+            return (await access.http.get(url)).text[:100]
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise ToolError("the page is not to be had") from error
+
+    open_manifest = replace(MANIFEST, hosts=("*",), secrets=())
+    made = Plugin(manifest=open_manifest, tools=(visit,))
+    report = await conform(made, examples={"visit": [{"url": "https://example.com/"}]})
+    assert report.failures == ()
+    report = await conform(made, examples={"visit": [{"url": "http://10.0.0.1:9000/"}]})
+    assert {check.id for check in report.failures} >= {"access.hosts", "calls.examples"}
 
 
 async def test_side_effects_that_are_declared_are_fine() -> None:
