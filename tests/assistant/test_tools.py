@@ -24,7 +24,9 @@ from assistant.events import (
 from assistant.orchestrator import ToolCalls, TurnLimits
 from assistant.plain import plain_messages
 from assistant.testing.scripted_engine import Fail, ScriptedEngine, Step, call, say
+from assistant.testing.scripted_guard import ScriptedGuard
 from guards.conversation import Confidentiality, Integrity, Role, Source, ToolCall, text_message
+from guards.grounding.guard import GroundingGuard
 from plugins.access import Access
 from plugins.errors import ToolError
 from plugins.manifest import SideEffect
@@ -508,3 +510,24 @@ async def test_a_command_that_needs_a_word_goes_on_as_a_command() -> None:
     (needed,) = of(ApprovalNeeded, await bench.ask(asking))
     assert released(await bench.answer(needed.asked.id, True)) == "did it"
     assert runs == ["it", "it"]
+
+
+async def test_what_the_sources_do_not_say_is_marked() -> None:
+    @tool(command="query")
+    async def look_up(query: str) -> Result:
+        """Look something up."""
+        source = Citation(title="Llamas", url="kb:llamas.md")
+        return Result(content=f"[1] {LLAMAS}", citations=(source,))
+
+    grounded = "A llama is pregnant for 350 days [1]."
+    made_up = "A llama is pregnant for 80 days [1]."
+    replies = {}
+    for reply in (grounded, made_up):
+        bench = Bench(say(reply), guards=[ScriptedGuard(), GroundingGuard()], tools=[look_up])
+        replies[reply] = released(await bench.ask(turn("/look_up llamas")))
+    assert replies[grounded] == grounded
+    assert replies[made_up] != made_up
+    assert "80 days" in replies[made_up]  # marked, not taken out
+
+
+LLAMAS = "A llama is pregnant for 350 days and gives birth to one young, which is called a cria."
