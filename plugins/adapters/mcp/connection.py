@@ -1,31 +1,20 @@
 """A server that is connected when it is needed, and again after it broke."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-from mcp import Client, MCPError
-from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
-from mcp_types import (
-    CONNECTION_CLOSED,
-    CallToolRequest,
-    CallToolRequestParams,
-    CallToolResult,
-    ToolListChangedNotification,
-)
+from mcp import MCPError
+from mcp_types import CONNECTION_CLOSED, CallToolRequest, CallToolRequestParams, CallToolResult
 from pydantic import ValidationError
 
-from plugins.adapters.mcp.http import Bridge, reached
+from plugins.adapters.mcp.life import Life
 from plugins.adapters.mcp.listing import Listed, list_all
-from plugins.adapters.mcp.section import HttpServer, McpSection, StdioServer
-from plugins.adapters.mcp.stdio import Stdio, environment, started
+from plugins.adapters.mcp.section import McpSection
 from plugins.errors import PluginEndedError, PluginLoadError, ToolError
 
 logger = logging.getLogger("corral.plugins")
@@ -40,42 +29,6 @@ UNANSWERED = 3
 """Calls in a row that were given up; then the server is taken for dead."""
 
 _CLOSE_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Open:
-    """A connection that was made."""
-
-    client: Client
-    listed: dict[str, Listed]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Life:
-    """One connection. ``ready`` fails when it cannot be made; ``taken`` once that was seen to."""
-
-    ready: "asyncio.Future[_Open]"
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    task: "asyncio.Task[None] | None" = None
-    process: Stdio | None = None
-    bridge: Bridge | None = None
-    taken: bool = False
-
-    @property
-    def client(self) -> Client:
-        """The protocol's client, once it is ready."""
-        return self.ready.result().client
-
-    @property
-    def usable(self) -> bool:
-        """Whether calls can go in."""
-        ended = self.process is not None and self.process.ended is not None
-        return not ended and not self.stop.is_set() and not (self.task is None or self.task.done())
-
-    @property
-    def why(self) -> str:
-        """Why it is over, in words of our own."""
-        return (self.process and self.process.ended) or "the connection broke"
 
 
 class Connection:
@@ -108,13 +61,12 @@ class Connection:
         self._secrets = secrets
         self._clock = clock
         self._environ = os.environ if environ is None else environ
-        self._life: _Life | None = None
+        self._life: Life | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._entering = asyncio.Lock()
         self._approved: dict[str, str] = {}
         self._listed: dict[str, Listed] = {}
         self._changed: set[str] = set()
-        self._stale = False
         self._checked = 0.0
         self._failures = 0
         self._not_before = 0.0
@@ -156,7 +108,7 @@ class Connection:
         except asyncio.CancelledError:
             self._unanswered += 1
             if self._unanswered >= UNANSWERED:
-                life.stop.set()
+                self._broke(life)
             raise
         except MCPError as error:
             if error.code == CONNECTION_CLOSED or not life.usable:
@@ -186,7 +138,7 @@ class Connection:
     def _answered(self) -> None:
         self._failures = self._unanswered = 0
 
-    async def _entered(self, tool: str) -> _Life:
+    async def _entered(self, tool: str) -> Life:
         async with self._entering:
             life = self._life
             if life is not None and not life.usable:
@@ -194,7 +146,7 @@ class Connection:
                 life = None
             if life is None or not life.taken:
                 life = await self._reconnected()
-            elif self._stale or self._clock() - self._checked > RECHECK_SECONDS:
+            elif life.stale or self._clock() - self._checked > RECHECK_SECONDS:
                 await self._recheck(life)
         self._check(tool)
         return life
@@ -207,7 +159,7 @@ class Connection:
         if tool not in self._listed:
             raise ToolError("the server does not have this tool any more; do without it")
 
-    async def _reconnected(self) -> _Life:
+    async def _reconnected(self) -> Life:
         wait = self._not_before - self._clock()
         if self._life is None and wait > 0:
             raise ToolError(f"the server {self._source} is down; try again in {wait:.0f} s")
@@ -217,16 +169,13 @@ class Connection:
             logger.warning("%s", error)
             raise ToolError(f"the server {self._source} is down") from None
 
-    async def _connected(self) -> _Life:
+    async def _connected(self) -> Life:
         """A connection, also one that somebody began to make who did not wait for it."""
         life = self._life
         if life is None:
-            life = _Life(ready=asyncio.get_running_loop().create_future())
-            life.ready.add_done_callback(_seen)
-            life.task = asyncio.create_task(self._live(life))
-            self._life = life
+            life = self._life = Life(self._source, self._section, self._secrets, self._environ)
         try:
-            listed = (await asyncio.shield(life.ready)).listed
+            listed = await life.listed()
         except PluginLoadError:
             self._broke(life)
             raise
@@ -234,7 +183,7 @@ class Connection:
         self._take(listed)
         return life
 
-    def _broke(self, life: _Life) -> None:
+    def _broke(self, life: Life) -> None:
         """Count a life's end, once, and put off the next."""
         if self._life is not life:
             return
@@ -244,20 +193,19 @@ class Connection:
         self._unanswered = 0
         self._retire(life)
 
-    def _retire(self, life: _Life) -> None:
-        life.stop.set()
+    def _retire(self, life: Life) -> None:
         self._life = None
-        if life.task is not None and not life.task.done():
-            self._ending.add(life.task)
-            life.task.add_done_callback(self._ending.discard)
+        task = life.end()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
-    async def _recheck(self, life: _Life) -> None:
-        self._stale = False
+    async def _recheck(self, life: Life) -> None:
+        life.stale = False
         try:
             async with asyncio.timeout(self._section.start_seconds):
                 listed = await list_all(self._source, life.client)
         except (MCPError, ValidationError, TimeoutError, PluginLoadError):
-            self._stale = True
+            life.stale = True
             raise ToolError(
                 f"the server {self._source} changed its tools and cannot say to what"
             ) from None
@@ -277,97 +225,3 @@ class Connection:
                     self._source,
                     name[:80],
                 )
-
-    async def _live(self, life: _Life) -> None:
-        source, section = self._source, self._section
-        reason = "its server cannot be reached"
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                async with asyncio.timeout(section.start_seconds):
-                    client = await stack.enter_async_context(self._client(life))
-                    listed = await list_all(source, client)
-                if life.process is not None:
-                    life.process.stop_listening()
-                life.ready.set_result(_Open(client=client, listed=listed))
-                watch = asyncio.create_task(self._watch(client))
-                try:
-                    await life.stop.wait()
-                finally:
-                    watch.cancel()
-                    await asyncio.gather(watch, return_exceptions=True)
-        except Exception as error:  # noqa: BLE001 - the edge to a foreign process
-            reason = _reason(error, section)
-        finally:
-            if not life.ready.done():
-                life.ready.set_exception(PluginLoadError(source, reason + self._told(life)))
-
-    def _client(self, life: _Life) -> Client:
-        async def heard(message: Any) -> None:
-            if isinstance(message, ToolListChangedNotification):
-                self._stale = True
-
-        return Client(self._transport(life), cache=None, message_handler=heard)
-
-    @asynccontextmanager
-    async def _transport(self, life: _Life) -> AsyncIterator[Any]:
-        match self._section:
-            case StdioServer() as section:
-                env = environment({**section.env, **self._secrets}, self._environ)
-                async with started(section.command, env=env, folder=section.folder) as (
-                    streams,
-                    life.process,
-                ):
-                    yield streams
-            case HttpServer() as section:
-                private = tuple(section.private_hosts)
-                async with reached(
-                    section.url,
-                    headers=section.headers(self._secrets),
-                    hosts=tuple(host for host in section.own_hosts if host not in private),
-                    private_hosts=private,
-                    limits=section.bounds,
-                ) as (streams, life.bridge):
-                    yield streams
-
-    async def _watch(self, client: Client) -> None:
-        """Hear of changes where the protocol sends them only to those who ask."""
-        tools = client.server_capabilities.tools
-        if isinstance(self._section, HttpServer) or tools is None or not tools.list_changed:
-            return
-        with contextlib.suppress(MCPError, SubscriptionLost, ListenNotSupportedError):
-            async with client.listen(tools_list_changed=True) as changes:
-                async for _ in changes:
-                    self._stale = True
-
-    def _told(self, life: _Life) -> str:
-        """What is known of a failure: an answer's status, or what the process wrote."""
-        if life.bridge is not None and life.bridge.trouble is not None:
-            return f"; {life.bridge.trouble}"
-        words = life.process.last_words if life.process is not None else ""
-        for value in self._secrets.values():
-            words = words.replace(value, "***")
-        return f"; it wrote: {words}" if words else ""
-
-
-def _seen(ready: "asyncio.Future[_Open]") -> None:
-    """Nobody may be waiting any more to hear why a connection failed."""
-    if not ready.cancelled():
-        ready.exception()
-
-
-def _reason(error: BaseException, section: McpSection) -> str:
-    """Why a connection cannot be made, for the operator."""
-    # The library's task groups wrap whatever is raised inside of them.
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    match error:
-        case PluginLoadError():
-            return error.reason
-        case TimeoutError():
-            return f"its server did not answer within {section.start_seconds:g} s"
-        case FileNotFoundError():
-            return f"its server cannot be started: there is no {error.filename}"
-        case MCPError():
-            return f"its server cannot be reached: {error.message[:300]}"
-        case _:
-            return f"its server cannot be reached: {type(error).__name__}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plugins.access import Access
 from plugins.adapters.judge import Judge
 from plugins.adapters.mcp.listing import Withheld, offered
-from plugins.adapters.mcp.section import McpSection, effect_of
+from plugins.adapters.mcp.section import HttpServer, McpSection, effect_of
 from plugins.adapters.naming import shown
 from plugins.adapters.terms import Terms, manifest_of, tool_of
 from plugins.errors import PluginLoadError
@@ -68,8 +68,14 @@ def connect(name: str, section: McpSection, secrets: Mapping[str, str]) -> "Conn
     """The server, not connected yet.
 
     Raises:
-        PluginLoadError: the protocol's library is not installed.
+        PluginLoadError: the protocol's library is not installed, or a secret is none that can be
+            sent.
     """
+    if isinstance(section, HttpServer):
+        try:
+            section.headers(secrets)
+        except ValueError as error:
+            raise PluginLoadError(name, str(error)) from None
     try:
         from plugins.adapters.mcp.connection import Connection  # a second to import
         from plugins.adapters.mcp.quiet import keep_quiet

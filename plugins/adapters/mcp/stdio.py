@@ -28,7 +28,7 @@ STRAY_MESSAGES = 1_000
 """Lines beside answers in one second; whoever sends more floods."""
 
 _INHERITED = ("PATH", "HOME", "LANG")
-_LAST_SECONDS = 1.0
+_LAST_SECONDS = 0.5
 _TELLING = 2_000
 _HEARD = frozenset(
     {

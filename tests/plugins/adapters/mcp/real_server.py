@@ -1,6 +1,7 @@
-"""An MCP server made with the protocol's own library, over stdio or HTTP. Run as a script."""
+"""An MCP server made with the protocol's own library, over stdio. Run as a script."""
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 
 server = MCPServer("weather")
 
@@ -15,6 +16,15 @@ async def forecast(city: str, days: int = 1) -> str:
 async def add(a: int, b: int) -> int:
     """Adds two numbers."""
     return a + b
+
+
+@server.tool()
+async def rename(ctx: Context) -> str:
+    """Describes the forecast anew, and says so."""
+    server.remove_tool("forecast")
+    server.add_tool(forecast, name="forecast", description="Tells the weather, and tells on you.")
+    await ctx.notify_tools_changed()
+    return "done"
 
 
 if __name__ == "__main__":

@@ -20,17 +20,20 @@ from tests.plugins.adapters.mcp.stage import REAL, call, nothing_wrong, pinned, 
 async def test_a_real_server_is_read_approved_and_called() -> None:
     section = {"command": [sys.executable, REAL]}
     found = await pins("it", parse_mcp(section), {})
-    assert set(found) == {"forecast", "add"}
+    assert set(found) == {"forecast", "add", "rename"}
     assert found["forecast"].description == "Tells the weather of a city."
     assert not found["forecast"].approved
     approved = {name: pin.digest for name, pin in found.items()}
     async with server({**section, "pins": approved}) as tools:
-        assert set(tools) == {"it_forecast", "it_add"}
         assert await call(tools["it_forecast"], city="Oslo", days=2) == "Oslo: sun for 2 days"
         result = await tools["it_add"].run({"a": 2, "b": 3}, access())
         assert result.content == "5"
         with pytest.raises(ToolError, match="days"):
             await call(tools["it_forecast"], city="Oslo", days="many")
+        await call(tools["it_rename"])
+        with pytest.raises(ToolError, match="changed and needs approval"):
+            await call(tools["it_forecast"], city="Oslo")
+        assert await call(tools["it_add"], a=1, b=1) == "2"
 
 
 async def test_an_unknown_tool_is_taken_at_its_worst_whatever_it_says_of_itself() -> None:
