@@ -12,15 +12,13 @@ import httpx
 
 from plugins.access import Access, Person
 from plugins.errors import AccessDeniedError, PluginError, ToolError
-from plugins.http.errors import LimitExceededError
 from plugins.isolation import wire
 from plugins.isolation.wire import WireError
 
 _FOLLOW = "corral.follow_redirects"
 _REACHED = "corral.reached"
-_ERRORS: dict[str, type[PluginError | LimitExceededError]] = {
+_ERRORS: dict[str, type[PluginError]] = {
     "AccessDeniedError": AccessDeniedError,
-    "LimitExceededError": LimitExceededError,
     "ToolError": ToolError,
 }
 
@@ -115,6 +113,10 @@ def _raised(refused: wire.Refused, request: httpx.Request | None) -> Exception:
     kind = getattr(httpx, refused.error, None)
     if isinstance(kind, type) and issubclass(kind, httpx.RequestError):
         return kind(refused.text, request=request)
+    if refused.error == "LimitExceededError":
+        from plugins.http.errors import LimitExceededError  # only then: it loads all of the network
+
+        return LimitExceededError(refused.text)
     return _ERRORS.get(refused.error, ToolError)(refused.text)
 
 

@@ -7,7 +7,7 @@ import httpx
 
 from plugins.access import Store
 from plugins.errors import AccessDeniedError, PluginError, ToolError
-from plugins.isolation.wire import LARGEST_BODY, Fetch, Fetched, Keep, Refused, Stored, WireError
+from plugins.isolation.wire import LARGEST_BODY, Fetch, Fetched, Keep, Refused, Stored
 
 _AT_ONCE = 32
 _WORDS = 100
@@ -75,7 +75,7 @@ class Relay:
             self._send(await (self._fetch(ask) if isinstance(ask, Fetch) else self._keep(ask)))
         except (httpx.HTTPError, httpx.InvalidURL, PluginError) as error:
             self._send(_refused(ask.ask, error))
-        except (ValueError, OSError, WireError) as error:
+        except Exception as error:  # noqa: BLE001 - the edge to another process, which waits for an answer
             # A header that is none, a store that is away: nothing that the plugin need know of.
             self._send(Refused(ask=ask.ask, error="ToolError", text=type(error).__name__))
         await self._flush()

@@ -2,14 +2,19 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
+from plugins import registry
 from plugins.access import Access
+from plugins.configuration import Configuration
 from plugins.errors import (
     AccessDeniedError,
     PluginEndedError,
@@ -17,9 +22,12 @@ from plugins.errors import (
     PluginLoadError,
     ToolError,
 )
+from plugins.http.errors import LimitExceededError
 from plugins.isolation import confinement, isolated, process
+from plugins.opening import Means, open_plugins
 from plugins.plugin import Installed
 from plugins.result import Result
+from plugins.running import Trouble, run_limited
 from plugins.source import Source
 from plugins.testing import FakeHTTP, FakeStore, access
 from tests.plugins.isolation.conftest import SECRETS, WILD, Opening, answer, bwrap
@@ -85,7 +93,11 @@ async def test_it_reaches_the_network_and_its_store_through_corral_only(opening:
         for url in ("https://evil.example/", "https://example.com/astray", "http://127.0.0.1/"):
             with pytest.raises(AccessDeniedError):
                 await visit.run({"url": url}, given)
-        for error in (httpx.ConnectTimeout("slow"), httpx.RemoteProtocolError("odd")):
+        for error in (
+            httpx.ConnectTimeout("slow"),
+            httpx.RemoteProtocolError("odd"),
+            LimitExceededError("an answer may have 1 byte"),
+        ):
             with pytest.raises(PluginError, match=type(error).__name__):
                 await visit.run({"url": "https://example.com/"}, means(respond=_raising(error)))
         large = means(respond=lambda _: httpx.Response(200, content=b"x" * 9_000_000))
@@ -205,6 +217,70 @@ async def test_a_call_that_does_not_stop_costs_the_process(
         with pytest.raises(PluginEndedError, match="did not stop when it was told to"):
             await other
         assert (await call(installed, "echo", text="a new one")).content == "a new one"
+
+
+async def test_a_process_that_has_used_up_its_time_is_replaced_after_its_calls(
+    opening: Opening,
+) -> None:
+    async with opening() as installed:
+        hanging = asyncio.create_task(call(installed, "hang"))
+        first = (await call(installed, "tire")).artifact
+        second = (await call(installed, "tire")).artifact
+        assert first != second
+        assert {state(first), state(second)} <= {"S", "R"}
+        assert not hanging.done(), "its other calls go on"
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
+
+
+async def test_what_a_call_was_given_is_no_use_when_it_is_over(opening: Opening) -> None:
+    async with opening() as installed:
+        assert (await call(installed, "linger")).content == "over"
+        assert (await call(installed, "lingered")).content == "the call is over"
+
+
+async def test_a_store_that_is_away_is_an_answer(opening: Opening) -> None:
+    class Away(FakeStore):
+        async def get(self, key: str) -> bytes | None:
+            raise RuntimeError("with an address in it")
+
+    async with opening() as installed:
+        (keep,) = [tool for tool in installed.tools if tool.name == "keep"]
+        with pytest.raises(ToolError, match=r"^RuntimeError$"):
+            await keep.run({}, means(store=Away()))
+
+
+async def test_an_operators_plugin_file_isolates_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(WILD)
+    monkeypatch.setattr(confinement.shutil, "which", lambda _: None)
+    entry = EntryPoint(name="wild", value="wild:plugin", group="corral.plugins")
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [entry])
+    section = {"isolated": True, "unconfined": True, "limits": {"seconds": 3}}
+    configuration = Configuration.model_validate(
+        {"enabled": ["wild"], "plugins": {"wild": section}}
+    )
+    given = Means(environ={"KEY": "sesame"}, folder=tmp_path, cache=lambda _: FakeStore())
+    async with open_plugins(configuration, given) as catalogue:
+        bound = catalogue.bound["echo"]
+        assert bound.manifest.limits.seconds == 3
+        assert (await run_limited(bound, {"text": "hi"}, means())) == Result(content="hi")
+        trouble = await run_limited(catalogue.bound["die"], {"how": "exit"}, means())
+        assert isinstance(trouble, Trouble)
+        assert (trouble.problem, trouble.known) == (process.ENDED, False)
+    assert "wild" not in sys.modules
+
+
+def test_it_runs_on_the_servers_event_loop_too(opening: Opening) -> None:
+    async def scenario() -> None:
+        async with opening() as installed:
+            assert (await call(installed, "echo", text="hi")).content == "hi"
+            with pytest.raises(PluginEndedError):
+                await call(installed, "die", how="exit")
+            assert (await call(installed, "echo", text="again")).content == "again"
+
+    uvloop.run(scenario())
 
 
 async def test_an_opened_plugin_gets_options_secrets_cache_and_folder(

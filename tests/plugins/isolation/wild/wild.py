@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import resource
+import signal
 import socket
 import stat
 import struct
@@ -210,6 +211,46 @@ async def reach(port: int) -> str:
 
 
 @tool()
+async def tire() -> int:
+    """Use up its processor time, as the kernel sees it; says which process it was."""
+    os.kill(os.getpid(), signal.SIGXCPU)
+    await asyncio.sleep(0)
+    return os.getpid()
+
+
+LINGERING: list[str] = []
+
+
+@tool()
+async def linger(access: Access) -> str:
+    """Go on using its access when the call is over."""
+    over = asyncio.Event()
+
+    async def later() -> None:
+        await over.wait()
+        try:
+            await access.http.get("https://example.com/")
+        except ToolError as error:
+            LINGERING.append(str(error))
+
+    task = asyncio.create_task(later())
+    asyncio.get_running_loop().call_later(0.01, over.set)
+    task.add_done_callback(lambda _: None)
+    TASKS.add(task)
+    return "over"
+
+
+TASKS: set[asyncio.Task[None]] = set()
+
+
+@tool()
+async def lingered() -> str:
+    """What came of going on."""
+    await asyncio.gather(*TASKS)
+    return ", ".join(LINGERING)
+
+
+@tool()
 async def fork(most: int) -> list[int]:
     """Start as many processes as it can; says which."""
     started: list[int] = []
@@ -226,7 +267,7 @@ async def fork(most: int) -> list[int]:
 
 TOOLS = (
     echo, rich, visit, keep, chatter, cannot, broken, leave, die, hang, deaf, hog, huge, look,
-    reach, fork,
+    reach, fork, tire, linger, lingered,
 )  # fmt: skip
 
 MANIFEST = Manifest(
