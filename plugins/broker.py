@@ -14,6 +14,7 @@ from guards.panel import Panel
 from plugins.access import Store
 from plugins.caller import Caller
 from plugins.calling import Calling, Desk, Progress, Stores
+from plugins.effects import Effects
 from plugins.journal import Journal
 from plugins.ledger import Ledger
 from plugins.registry import Catalogue
@@ -117,6 +118,7 @@ class Broker:
             offered=frozenset(offered),
             placeholders=placeholders,
             progress=progress,
+            effects=Effects(ledger=self._desk.ledger, caller=caller),
             tally=Counter(tally or {}),
         )
 

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any
 
 import orjson
 
 from guards.conversation import (
-    Confidentiality,
     Exchange,
     Integrity,
     Message,
@@ -27,9 +26,11 @@ from guards.panel import Panel
 from plugins.access import Access, Person, Store
 from plugins.approval import Grant, call_digest, canonical
 from plugins.caller import Caller
+from plugins.effects import Effects
 from plugins.journal import CallStep, Journal, Stage
-from plugins.judging import Fit, ResultJudge, shown_exchange
-from plugins.ledger import Entry, Ledger, Standing
+from plugins.judging import Fit, ResultJudge
+from plugins.ledger import Ledger
+from plugins.notes import Notes
 from plugins.outcome import (
     Blocked,
     Failed,
@@ -42,7 +43,7 @@ from plugins.outcome import (
 )
 from plugins.provenance import trace
 from plugins.registry import Bound, Catalogue
-from plugins.result import Citation, Result
+from plugins.result import Result
 from plugins.running import Trouble, run_limited
 from plugins.schemas import InvalidArgumentsError, compiled, parsed
 from policies.bundle import Policy
@@ -50,10 +51,6 @@ from policies.call import CallFacts
 from policies.decision import Allow, Ask, Blocking, Decision, Escalate, Refuse
 from policies.placeholders import Placeholders
 from policies.rulings import blocking_of
-
-PROGRESS_CHARS = 200
-PROGRESS_NOTES = 20
-"""Notes of progress that one call may give; more are dropped."""
 
 Progress = Callable[[ToolCall, str], None]
 Stores = Callable[[str, Caller], Store]
@@ -95,6 +92,7 @@ class Calling:
     Attributes:
         offered: names of the tools that the turn may call.
         progress: hears what a tool says that it is doing, once that was judged.
+        effects: the turn's.
         tally: how often each plugin was called, and each call by its digest; a turn that was
             interrupted goes on with the tally it had.
     """
@@ -105,8 +103,8 @@ class Calling:
     offered: frozenset[str]
     placeholders: Placeholders
     progress: Progress
+    effects: Effects
     tally: Counter[str] = field(default_factory=Counter)
-    _entries: dict[str, Entry] | None = None
 
     async def call(
         self, call: ToolCall, context: tuple[Message, ...], *, grant: Grant | None = None
@@ -134,9 +132,10 @@ class Calling:
             )
         self.tally[bound.manifest.name] += 1
         wanted = await self._wanted(call, bound, given, context)
-        entry = (self._entries or {}).get(wanted.key) if wanted.effect else None
-        if entry is not None and entry.standing is Standing.DONE:
-            return await self._replayed(wanted, entry)
+        before = await self.effects.done(wanted.key) if wanted.effect else None
+        if before is not None:
+            self._step(wanted, Stage.REPLAYED)
+            return await self._labelled(wanted, before)
         decision = await self._decided(wanted)
         match decision:
             case Allow():
@@ -181,16 +180,11 @@ class Calling:
     ) -> _Wanted:
         tool, manifest = bound.tool, bound.manifest
         traced = trace(tool.name, given, context, content=tool.content, schema=tool.spec.parameters)
-        values = self.placeholders.values
-        arguments = _restored(given, values) if values else given
+        arguments: dict[str, Any] = self.placeholders.given_back(given)
         digest = call_digest(tool.name, arguments)
         occurrence = self.tally[digest]
         self.tally[digest] += 1
-        retried = False
-        if tool.effect and self.desk.ledger is not None:
-            if self._entries is None:
-                self._entries = await self.desk.ledger.entries(self.caller)
-            retried = any(e.standing is Standing.STARTED for e in self._entries.values())
+        retried = tool.effect and await self.effects.uncertain()
         facts = CallFacts(
             tool=tool.name,
             plugin=manifest.name,
@@ -248,18 +242,23 @@ class Calling:
     async def _performed(self, wanted: _Wanted, grant: Grant | None) -> Outcome:
         self._step(wanted, Stage.STARTED, approval=grant.approval if grant else None)
         if wanted.effect:
-            failure = await self._noted(wanted, grant)
-            if failure is not None:
-                return failure
+            await self.journal.durable()
+            again = wanted.facts.retried and grant is not None
+            if not await self.effects.begin(wanted.key, again=again):
+                return self._denied(
+                    wanted, Failure.UNCERTAIN, "this may be happening already and is not done twice"
+                )
         start = time.monotonic()
-        notes: list[asyncio.Task[None]] = []
-        result = await run_limited(wanted.bound, wanted.arguments, self._access(wanted, notes))
+        notes = self._notes(wanted)
+        try:
+            result = await run_limited(
+                wanted.bound, wanted.arguments, self._access(wanted, notes.take)
+            )
+        finally:
+            await notes.end()
         elapsed = time.monotonic() - start
-        for note in notes:
-            note.cancel()  # what a tool was doing is of no interest once it is done
-        await asyncio.gather(*notes, return_exceptions=True)
-        if wanted.effect and (isinstance(result, Result) or result.known):
-            await self._settled(wanted, result)
+        if wanted.effect:
+            await self.effects.end(wanted.key, result)
         if isinstance(result, Trouble):
             self._step(wanted, Stage.FAILED, reason=result.failure, elapsed=elapsed)
             if not result.known:
@@ -267,36 +266,6 @@ class Calling:
         else:
             self._step(wanted, Stage.FINISHED, elapsed=elapsed)
         return await self._labelled(wanted, result)
-
-    async def _noted(self, wanted: _Wanted, grant: Grant | None) -> Outcome | None:
-        """Write down that the side effect is about to start, on stable storage."""
-        await self.journal.durable()
-        ledger = self.desk.ledger
-        if ledger is None:
-            raise RuntimeError("a tool with side effects needs a ledger")
-        if wanted.facts.retried and grant is not None:
-            await ledger.again(self.caller, wanted.key)
-        before = await ledger.begin(self.caller, wanted.key)
-        if before.standing is Standing.NEW:
-            self._note(wanted.key, Entry(standing=Standing.STARTED))
-            return None
-        return self._denied(
-            wanted, Failure.UNCERTAIN, "this may be happening already and is not done twice"
-        )
-
-    async def _settled(self, wanted: _Wanted, result: Result | Trouble) -> None:
-        record = _record(result)
-        ledger = self.desk.ledger
-        if ledger is not None:
-            await ledger.done(self.caller, wanted.key, record)
-        self._note(wanted.key, Entry(standing=Standing.DONE, record=record))
-
-    def _note(self, key: str, entry: Entry) -> None:
-        self._entries = {**(self._entries or {}), key: entry}
-
-    async def _replayed(self, wanted: _Wanted, entry: Entry) -> Outcome:
-        self._step(wanted, Stage.REPLAYED)
-        return await self._labelled(wanted, _from_record(entry.record or b"{}"))
 
     async def _labelled(self, wanted: _Wanted, result: Result | Trouble) -> Outcome:
         """The result as data of its own class, after it was judged; so are a tool's own words
@@ -343,43 +312,34 @@ class Calling:
         what = "the result" if isinstance(decision, Refuse) else "a sensitive result"
         return failed(wanted.call, Failure.WITHHELD, f"{what} was withheld by the policy; say so")
 
-    def _access(self, wanted: _Wanted, notes: list[asyncio.Task[None]]) -> Access:
+    def _notes(self, wanted: _Wanted) -> Notes:
+        return Notes(
+            panel=self.desk.panel,
+            policy=self.desk.policy,
+            caller=self.caller,
+            journal=self.journal,
+            call=wanted.call,
+            context=wanted.context,
+            hear=lambda text: self.progress(wanted.call, text),
+        )
+
+    def _access(self, wanted: _Wanted, progress: Callable[[str], None]) -> Access:
         caller, bound = self.caller, wanted.bound
-        told = 0
-
-        def progress(text: str) -> None:
-            nonlocal told
-            told += 1
-            if told <= PROGRESS_NOTES:
-                notes.append(asyncio.create_task(self._tell(wanted, text[:PROGRESS_CHARS])))
-
         scope = f"{caller.tenant}\0{caller.user}\0{caller.session}\0{caller.turn}\0{wanted.key}"
         return Access(
             http=bound.http,
             secrets=bound.secrets,
             person=Person(
                 pseudonym=caller.pseudonym,
+                tenant=caller.tenant,
                 locale=caller.locale,
                 audience=caller.audience.value,
-                tenant=caller.tenant,
             ),
             store=self.desk.stores(bound.manifest.name, caller),
             now=lambda: datetime.fromtimestamp(self.desk.clock(), UTC),
             progress=progress,
             key=hashlib.sha256(scope.encode(errors="surrogatepass")).hexdigest()[:32],
         )
-
-    async def _tell(self, wanted: _Wanted, text: str) -> None:
-        """Pass a note of progress on to the user, if it is allowed as it is (I3)."""
-        message = tool_message(wanted.call, text, _PUBLIC_DATA)
-        exchange = shown_exchange(message, text, wanted.context)
-        verdict = await self.desk.panel.judge(exchange)
-        decision = self.desk.policy.decide(
-            exchange, verdict, self.caller.audience, self.caller.locale
-        )
-        self.journal.decided(exchange, decision)
-        if isinstance(decision, Allow):
-            self.progress(wanted.call, text)
 
     def _rejected(
         self, call: ToolCall, bound: Bound | None, failure: Failure, problem: str
@@ -409,59 +369,6 @@ class Calling:
         )
 
 
-_PUBLIC_DATA = Provenance(
-    source=Source.TOOL,
-    integrity=Integrity.UNTRUSTED,
-    confidentiality=Confidentiality.PUBLIC,
-)
-
-
-def _restored(value: Any, values: Mapping[str, str]) -> Any:
-    """``value`` with placeholders replaced by what they stand for, in every text of it."""
-    match value:
-        case str() as text:
-            for placeholder, original in values.items():
-                text = text.replace(placeholder, original)
-            return text
-        case dict() as fields:
-            return {name: _restored(inner, values) for name, inner in fields.items()}
-        case list() as items:
-            return [_restored(inner, values) for inner in items]
-        case _:
-            return value
-
-
 def _error_result(trouble: Trouble) -> Result:
     text = orjson.dumps({"error": trouble.failure, "message": trouble.problem}).decode()
     return Result(content=text)
-
-
-def _record(result: Result | Trouble) -> bytes:
-    """What a side effect ended with, for a turn that is taken up again. Images are not kept."""
-    match result:
-        case Trouble(failure=failure, problem=problem):
-            return orjson.dumps({"failure": failure, "problem": problem})
-        case Result():
-            return orjson.dumps(
-                {
-                    "content": result.content,
-                    "artifact": result.artifact,
-                    "citations": [[c.title, c.url, c.text] for c in result.citations],
-                    "confidentiality": result.confidentiality,
-                }
-            )
-        case _:
-            assert_never(result)
-
-
-def _from_record(data: bytes) -> Result | Trouble:
-    record = orjson.loads(data)
-    if "failure" in record:
-        return Trouble(failure=Failure(record["failure"]), problem=record["problem"], known=True)
-    label = record["confidentiality"]
-    return Result(
-        content=record["content"],
-        artifact=record["artifact"],
-        citations=tuple(Citation(title=t, url=u, text=x) for t, u, x in record["citations"]),
-        confidentiality=None if label is None else Confidentiality(label),
-    )

@@ -3,8 +3,9 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from guards.redaction import Cut, redact
 from policies.decision import NUMBER, TEXT, Redaction, Rewrite
@@ -77,6 +78,11 @@ class Placeholders:
         pattern = "|".join(map(_as_a_whole, longest_first))
         return re.sub(pattern, lambda match: texts[match[0]], text)
 
+    def given_back(self, value: Any) -> Any:
+        """A JSON value with every placeholder in its texts replaced by what it stands for."""
+        values = self.values
+        return _given_back(value, values) if values else value
+
     def _replacement(self, text: str, redaction: Redaction) -> str:
         template = redaction.replacement
         value = text[redaction.span.start : redaction.span.end]
@@ -105,6 +111,21 @@ class Placeholders:
             number += 1
         self._last[template] = number
         return number
+
+
+def _given_back(value: Any, values: Mapping[str, str]) -> Any:
+    match value:
+        case str() as text:
+            # The longest first, as one placeholder may begin another.
+            for placeholder in sorted(values, key=len, reverse=True):
+                text = text.replace(placeholder, values[placeholder])
+            return text
+        case dict() as fields:
+            return {name: _given_back(inner, values) for name, inner in fields.items()}
+        case list() as items:
+            return [_given_back(inner, values) for inner in items]
+        case _:
+            return value
 
 
 def _digest(value: str) -> str:
