@@ -11,12 +11,14 @@ from plugins.adapters.judge import Judge
 from plugins.adapters.mcp.section import McpSection
 from plugins.adapters.naming import local_name, shown
 from plugins.adapters.schema import ForeignSchemaError, tamed, words
+from plugins.adapters.visible import holds_hidden
 from plugins.errors import PluginLoadError
 from plugins.tool import ToolSpec
 
 MOST_TOOLS = 512
 _MOST_PAGES = 64
 _MOST_DESCRIPTION = 8_000
+_MOST_NAME = 128
 
 
 class Listing(Protocol):
@@ -65,13 +67,15 @@ async def list_all(source: str, client: Listing) -> dict[str, Listed]:
     """Every tool of the server.
 
     Raises:
-        PluginLoadError: there are too many, or two of one name.
+        PluginLoadError: there are too many, two of one name, or one without a name.
     """
     found: dict[str, Listed] = {}
     cursor: str | None = None
     for _ in range(_MOST_PAGES):
         page = await client.list_tools(cursor=cursor, cache_mode="bypass")
         for tool in page.tools:
+            if not 0 < len(tool.name) <= _MOST_NAME or holds_hidden(tool.name):
+                raise PluginLoadError(source, "its server has a tool whose name is none")
             if tool.name in found:
                 raise PluginLoadError(source, f"its server has two tools {shown(tool.name)}")
             if len(found) == MOST_TOOLS:
@@ -147,7 +151,10 @@ async def _spec(local: str, tool: Listed, judge: Judge) -> tuple[ToolSpec | None
         schema = tamed(tool.schema)
     except ForeignSchemaError as error:
         return None, str(error)
-    wrong = await judge("\n".join((tool.name, tool.description, *words(tool.schema))))
+    told = "\n".join((tool.name, tool.description, *words(tool.schema)))
+    if holds_hidden(told):
+        return None, "its description holds characters that nobody sees and a model reads"
+    wrong = await judge(told)
     if wrong is not None:
         return None, f"its description is not fit for a prompt: {wrong}"
     return ToolSpec(name=local, description=tool.description, parameters=schema), ""

@@ -7,6 +7,7 @@ import orjson
 
 from plugins.adapters.mcp.plugin import connect
 from plugins.adapters.mcp.section import McpSection
+from plugins.adapters.visible import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,8 +15,8 @@ class Pin:
     """A tool as its server describes it now.
 
     ``description`` and ``schema`` (JSON) are a foreign party's words: to be read, not to be
-    followed, and shown with control characters made visible. ``approved`` says whether the
-    configuration holds this very digest.
+    followed. Characters that a terminal would obey or not show are written out. ``approved`` says
+    whether the configuration holds this very digest.
     """
 
     digest: str
@@ -36,8 +37,8 @@ async def pins(name: str, section: McpSection, secrets: Mapping[str, str]) -> di
         return {
             tool.name: Pin(
                 digest=tool.digest,
-                description=tool.description,
-                schema=orjson.dumps(tool.schema, option=orjson.OPT_INDENT_2).decode(),
+                description=visible(tool.description),
+                schema=visible(orjson.dumps(tool.schema, option=orjson.OPT_INDENT_2).decode()),
                 approved=section.pins.get(tool.name) == tool.digest,
             )
             for tool in listed.values()

@@ -18,6 +18,7 @@ from plugins.adapters.openapi.request import outgoing
 from plugins.adapters.openapi.section import OpenApiSection
 from plugins.adapters.schema import ForeignSchemaError, words
 from plugins.adapters.terms import Terms, manifest_of, tool_of
+from plugins.adapters.visible import holds_hidden
 from plugins.errors import PluginEndedError, PluginLoadError, ToolError
 from plugins.manifest import SideEffect
 from plugins.plugin import Plugin, Setup
@@ -47,7 +48,9 @@ async def openapi_plugin(name: str, section: OpenApiSection, *, judge: Judge) ->
         each = _Chosen(name, section, document, wanted, terms or Terms())
         if each.local in chosen:
             raise PluginLoadError(name, f"two of its operations are {each.local} here")
-        wrong = await judge("\n".join((wanted, each.operation.description, *words(each.schema))))
+        told = "\n".join((wanted, each.operation.description, *words(each.schema)))
+        hidden = "it holds characters that nobody sees" if holds_hidden(told) else None
+        wrong = hidden or await judge(told)
         if wrong is not None:
             raise PluginLoadError(
                 name, f"operation {wanted}: its text is not fit for a prompt: {wrong}"
