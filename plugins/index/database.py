@@ -13,14 +13,15 @@ from plugins.index.files import File, Skipped
 from plugins.index.hits import Hit
 from plugins.index.terms import tokens
 
-_VERSION = f"1 unicode {unicodedata.unidata_version}"
+_VERSION = f"2 unicode {unicodedata.unidata_version}"
 """Of the tables and of how terms are made; another one means building anew."""
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE file (
     id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
-    changed INTEGER NOT NULL, digest BLOB NOT NULL, settled INTEGER NOT NULL, title TEXT NOT NULL
+    changed INTEGER NOT NULL, digest BLOB NOT NULL, settled INTEGER NOT NULL, title TEXT NOT NULL,
+    reason TEXT NOT NULL
 );
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY AUTOINCREMENT, file INTEGER NOT NULL, heading TEXT NOT NULL,
@@ -153,11 +154,13 @@ def put_file(
     digest: bytes,
     settled: bool,
     chunks: Iterable[Chunk],
+    reason: str = "",
 ) -> None:
-    """Add a file that is not in the index."""
+    """Add a file that is not in the index; with the ``reason`` if it cannot be read as text."""
     key = connection.execute(
-        "INSERT INTO file (path, size, changed, digest, settled, title) VALUES (?, ?, ?, ?, ?, ?)",
-        (file.path, file.size, file.changed, digest, settled, title),
+        "INSERT INTO file (path, size, changed, digest, settled, title, reason) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (file.path, file.size, file.changed, digest, settled, title, reason),
     ).lastrowid
     named = _terms(title)
     for chunk in chunks:
@@ -200,7 +203,7 @@ def remove_file(connection: sqlite3.Connection, key: int) -> None:
 
 
 def put_skipped(connection: sqlite3.Connection, skipped: Iterable[Skipped]) -> None:
-    """Replace the notes on files that are not read."""
+    """Replace the notes on files that were not looked into."""
     connection.execute("DELETE FROM skipped")
     connection.executemany(
         "INSERT OR REPLACE INTO skipped VALUES (?, ?)",
@@ -209,9 +212,16 @@ def put_skipped(connection: sqlite3.Connection, skipped: Iterable[Skipped]) -> N
 
 
 def skipped_files(connection: sqlite3.Connection) -> tuple[Skipped, ...]:
-    """The notes on files that are not read."""
+    """The notes on files that were not looked into."""
     rows = connection.execute("SELECT path, reason FROM skipped ORDER BY path")
     return tuple(Skipped(path=path, reason=reason) for path, reason in rows)
+
+
+def unread_files(connection: sqlite3.Connection) -> tuple[Skipped, ...]:
+    """Every file that is not found, for whatever reason."""
+    rows = connection.execute("SELECT path, reason FROM file WHERE reason != '' ORDER BY path")
+    unreadable = (Skipped(path=path, reason=reason) for path, reason in rows)
+    return (*skipped_files(connection), *unreadable)
 
 
 def settle(connection: sqlite3.Connection, changes: int) -> None:
@@ -284,9 +294,9 @@ def hits(connection: sqlite3.Connection, chunks: Sequence[int]) -> dict[int, Hit
 
 
 def counts(connection: sqlite3.Connection) -> tuple[int, int, int]:
-    """How many files, pieces and vectors there are."""
+    """How many documents, pieces and vectors there are."""
     files, chunks, vectors = connection.execute(
-        "SELECT (SELECT count(*) FROM file), (SELECT count(*) FROM chunk),"
+        "SELECT (SELECT count(*) FROM file WHERE reason = ''), (SELECT count(*) FROM chunk),"
         " (SELECT count(*) FROM vector)"
     ).fetchone()
     return files, chunks, vectors

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,8 @@ class FolderIndex:
         self._stop = threading.Event()
         self._idle: list[sqlite3.Connection] = []
         self._vectors = VectorCache()
+        # Of its own: reading a folder may take minutes, and others need the event loop's threads.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="corral-index")
         self._checked = -math.inf
         self._ready = False
         self._refreshing: asyncio.Task[Changes | None] | None = None
@@ -104,11 +107,12 @@ class FolderIndex:
 
     async def skipped(self) -> tuple[Skipped, ...]:
         """The files that were not read, and why."""
-        return await asyncio.to_thread(self._with, database.skipped_files)
+        return await asyncio.to_thread(self._with, database.unread_files)
 
     async def _refresh(self) -> Changes | None:
+        loop = asyncio.get_running_loop()
         try:
-            changes = await asyncio.to_thread(self._read_folder)
+            changes = await loop.run_in_executor(self._threads, self._read_folder)
         except StoppedError:
             return None
         except (OSError, sqlite3.Error) as error:
@@ -130,8 +134,9 @@ class FolderIndex:
         return changes
 
     async def _embed(self, embedder: Embedder) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.to_thread(self._add_vectors, embedder)
+            await loop.run_in_executor(self._threads, self._add_vectors, embedder)
         except (ArithmeticError, sqlite3.Error) as error:
             _log.warning("documents are found by words only: %s", type(error).__name__)
         finally:
@@ -143,6 +148,7 @@ class FolderIndex:
         for task in (self._refreshing, self._embedding):
             if task is not None:
                 await asyncio.wait((task,))
+        self._threads.shutdown(wait=False)
         while self._idle:
             self._idle.pop().close()
 
@@ -172,7 +178,10 @@ class FolderIndex:
         except BaseException:
             connection.close()
             raise
-        self._idle.append(connection)
+        if self._stop.is_set():
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     def _with(self, ask: Callable[[sqlite3.Connection], T]) -> T:
         with self._connection() as connection:

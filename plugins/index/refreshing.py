@@ -4,6 +4,7 @@ import hashlib
 import sqlite3
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from plugins.index import database
 from plugins.index.chunks import chunked
 from plugins.index.database import Known
 from plugins.index.files import File, Skipped, content, listed
-from plugins.index.reading import UnreadableError, read_document
+from plugins.index.reading import Document, UnreadableError, read_document
 
 UNSETTLED = 2_000_000_000
 """Nanoseconds within which a file may change again without its time of change telling."""
@@ -49,39 +50,51 @@ def refresh(
         OSError: the folder cannot be read; the index stays as it is.
         StoppedError: ``stop`` was set.
     """
+    there = list(listed(root))
+    files = [each for each in there if isinstance(each, File)]
+    skipped = [each for each in there if isinstance(each, Skipped)]
+    if _up_to_date(connection, files, skipped):
+        return Changes(added=0, changed=0, removed=0, skipped={})
     with database.writing(connection):
         known = database.known_files(connection)
-        skipped: list[Skipped] = []
         seen: set[str] = set()
         added = changed = 0
-        for entry in listed(root):
+        for entry in files:
             if stop.is_set():
                 raise StoppedError
-            if isinstance(entry, Skipped):
-                skipped.append(entry)
-                continue
             before = known.get(entry.path)
-            if before is not None and _same(before, entry):
-                seen.add(entry.path)
-                continue
-            try:
-                new = _taken_in(connection, root, entry, before, now)
-            except UnreadableError as error:
-                skipped.append(Skipped(path=entry.path, reason=str(error)))
-                continue
+            if before is None or not _same(before, entry):
+                try:
+                    new = _taken_in(connection, root, entry, before, now)
+                except UnreadableError as error:
+                    skipped.append(Skipped(path=entry.path, reason=str(error)))
+                    continue
+                added += new and before is None
+                changed += new and before is not None
             seen.add(entry.path)
-            added += new and before is None
-            changed += new and before is not None
         gone = [before.id for path, before in known.items() if path not in seen]
         for key in gone:
             database.remove_file(connection, key)
         database.put_skipped(connection, skipped)
         database.settle(connection, added + changed + len(gone))
+        unread = database.unread_files(connection)
     return Changes(
         added=added,
         changed=changed,
         removed=len(gone),
-        skipped=dict(Counter(each.reason for each in skipped)),
+        skipped=dict(Counter(each.reason for each in unread)),
+    )
+
+
+def _up_to_date(
+    connection: sqlite3.Connection, files: Sequence[File], skipped: Sequence[Skipped]
+) -> bool:
+    """Whether there is nothing to do, found out without keeping other processes waiting."""
+    known = database.known_files(connection)
+    return (
+        len(known) == len(files)
+        and all(entry.path in known and _same(known[entry.path], entry) for entry in files)
+        and set(database.skipped_files(connection)) == set(skipped)
     )
 
 
@@ -99,9 +112,13 @@ def _taken_in(
     if before is not None and before.digest == digest:
         database.touch_file(connection, before.id, entry, settled=settled)
         return False
-    document = read_document(entry.path, body)
     if before is not None:
         database.remove_file(connection, before.id)
+    try:
+        document, reason = read_document(entry.path, body), ""
+    except UnreadableError as error:
+        # Noted as a file, so that it is not read again until it changes.
+        document, reason = Document(title="", sections=()), str(error)
     database.put_file(
         connection,
         entry,
@@ -109,5 +126,6 @@ def _taken_in(
         digest=digest,
         settled=settled,
         chunks=chunked(document.sections),
+        reason=reason,
     )
     return True

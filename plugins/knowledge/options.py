@@ -8,6 +8,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from guards.conversation import Confidentiality
 from plugins.plugin import Options
 
+MEMORY_BYTES = 1024 * 1024 * 1024
+"""Address space of a process that indexes documents: with the encoder, and vectors of 100,000
+pieces."""
+
 Meaning = Literal["auto", "off"]
 FolderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=48)]
 

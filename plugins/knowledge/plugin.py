@@ -13,7 +13,7 @@ from pydantic import Field
 from guards.conversation import Confidentiality
 from plugins.access import Access
 from plugins.errors import ToolError
-from plugins.knowledge.options import FolderOptions, KnowledgeOptions
+from plugins.knowledge.options import MEMORY_BYTES, FolderOptions, KnowledgeOptions
 from plugins.manifest import Limits, Manifest, SideEffect
 from plugins.plugin import Plugin, Setup
 from plugins.result import Result
@@ -33,7 +33,7 @@ _MANIFEST = Manifest(
     side_effect=SideEffect.NONE,
     description="Finds passages in folders of documents on this machine.",
     reads=frozenset({Confidentiality.TENANT}),
-    limits=Limits(seconds=10.0),
+    limits=Limits(seconds=10.0, memory_bytes=MEMORY_BYTES),
 )
 
 

@@ -62,7 +62,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class Providers:
     """The providers, how long each may take, and what is remembered of them.
 
     Attributes:

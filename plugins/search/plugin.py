@@ -6,18 +6,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from guards.conversation import Confidentiality
 from plugins.access import Access
 from plugins.errors import ToolError
+from plugins.knowledge.options import MEMORY_BYTES
 from plugins.manifest import ANY_PUBLIC_HOST, Limits, Manifest, SideEffect
 from plugins.plugin import Plugin, Setup
 from plugins.result import Citation, Result
 from plugins.search.addresses import site_of
-from plugins.search.asking import Panel, Seat
+from plugins.search.asking import Providers, Seat
 from plugins.search.options import (
     BraveEntry,
     Entry,
@@ -46,7 +47,7 @@ _MANIFEST = Manifest(
     version="0.1.0",
     side_effect=SideEffect.NONE,
     description="Looks things up at search services or in a folder of documents, with sources.",
-    limits=Limits(seconds=15.0),
+    limits=Limits(seconds=15.0, memory_bytes=MEMORY_BYTES),
 )
 
 
@@ -64,6 +65,7 @@ def _refined(options: SearchOptions) -> Manifest:
         reads=frozenset(entry.reads for entry in options.providers),
         limits=Limits(
             seconds=options.seconds + reading + _SPARE_SECONDS,
+            memory_bytes=MEMORY_BYTES,
             output_chars=max(50_000, 4 * options.chars),
         ),
     )
@@ -79,13 +81,13 @@ async def _open(setup: Setup) -> AsyncIterator[Sequence[Tool]]:
             from plugins.pages import open_reader
 
             reader = await stack.enter_async_context(open_reader(setup.cache))
-        panel = Panel(
+        providers = Providers(
             seats=tuple(seats),
             seconds=options.seconds,
             cache=setup.cache,
             cache_seconds=options.cache_seconds,
         )
-        yield (web_search(Searcher(panel=panel, reader=reader, options=options)),)
+        yield (web_search(Searcher(providers=providers, reader=reader, options=options)),)
 
 
 async def _seat(entry: Entry, setup: Setup, stack: AsyncExitStack) -> Seat:
@@ -149,7 +151,7 @@ def _own(folder: Path) -> Path:
 class Searcher:
     """What one search goes through. ``reader`` is there where pages are to be read."""
 
-    panel: Panel
+    providers: Providers
     reader: "PageReader | None"
     options: SearchOptions
 
@@ -161,7 +163,7 @@ class Searcher:
         from plugins.search.reading import PAGE_CHARS, read_in_full
 
         access.progress("Searching")
-        pages = merged(await self.panel.ask(wanted, access.http), wanted)
+        pages = merged(await self.providers.ask(wanted, access.http), wanted)
         terms = keywords(wanted.query)
         if self.reader is not None and pages:
             access.progress("Reading what was found")
@@ -184,14 +186,14 @@ class Searcher:
         return _result(content, chosen[: len(citations)], citations)
 
     def _class(self) -> Confidentiality:
-        return _highest(seat.reads for seat in self.panel.seats)
+        return _highest(seat.reads for seat in self.providers.seats)
 
 
 def web_search(searcher: Searcher) -> Tool:
     """The tool over ``searcher``."""
 
     @tool(
-        reads=_highest(seat.reads for seat in searcher.panel.seats),
+        reads=_highest(seat.reads for seat in searcher.providers.seats),
         content=("query",),
         command="query",
         aliases=("search",),
@@ -207,7 +209,8 @@ def web_search(searcher: Searcher) -> Tool:
             Field(description="Only results from this site, such as example.org", max_length=300),
         ] = None,
         freshness: Annotated[
-            Freshness | None, Field(description="Only results at most this old")
+            Literal["day", "week", "month", "year"] | None,
+            Field(description="Only results at most this old"),
         ] = None,
         count: Annotated[int, Field(description="Results at most", ge=1, le=10)] = 5,
     ) -> Result:
@@ -220,7 +223,7 @@ def web_search(searcher: Searcher) -> Tool:
         wanted = Wanted(
             query=words,
             site=_site(site),
-            freshness=freshness,
+            freshness=None if freshness is None else Freshness(freshness),
             count=min(max(2 * count, _LEAST_ASKED), _MOST_ASKED),
             now=access.now(),
         )

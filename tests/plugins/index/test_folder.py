@@ -296,6 +296,35 @@ async def test_what_is_not_read_is_noted(index: FolderIndex, root: Path, clock: 
         "bad.json": "is not JSON",
         "link.md": "is a link that leads out of the folder",
     }
+    assert (await index.counts())[0] == 4
+
+
+async def test_what_cannot_be_read_is_not_tried_again_until_it_changes(
+    index: FolderIndex, root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "bad.json").write_text("{")
+    read: list[str] = []
+    original = refreshing.read_document
+    monkeypatch.setattr(
+        refreshing, "read_document", lambda path, body: read.append(path) or original(path, body)
+    )
+    for _ in range(3):
+        clock.later()
+        await index.search("lunch")
+    assert read == ["bad.json"]
+    (root / "bad.json").write_text('{"mended": "novelty"}')
+    clock.later()
+    assert await found(index, "novelty") == ["bad.json"]
+    assert await index.skipped() == ()
+
+
+async def test_looking_for_changes_keeps_nobody_waiting(
+    index: FolderIndex, clock: Clock, tmp_path: Path
+) -> None:
+    with closing(database.connected(tmp_path / "index.sqlite3")) as other, database.writing(other):
+        clock.later()
+        await index.refresh()
+        assert await found(index, "lunch") == ["canteen.md"]
 
 
 @pytest.mark.parametrize(
