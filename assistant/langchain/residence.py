@@ -173,16 +173,14 @@ def lodged(opened: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[tup
             ended.set_result(None)
 
     thread = threading.Thread(target=live, name="corral", daemon=True)
-    thread.start()
     try:
+        thread.start()
         lodger, loop = ready.result()
-    except BaseException:
-        ready.cancel()  # interrupted while it starts: it is left as soon as it was entered
-        raise
-    try:
         yield lodger, Residence(loop)
     finally:
-        with suppress(RuntimeError):  # the loop ended before: `ended` tells why
-            loop.call_soon_threadsafe(leave.set)
-        thread.join()
+        # What is interrupted while it starts is left as soon as it was entered.
+        if not ready.cancel() and ready.exception() is None:
+            with suppress(RuntimeError):  # the loop ended before: `ended` tells why
+                ready.result()[1].call_soon_threadsafe(leave.set)
+            thread.join()
     ended.result()

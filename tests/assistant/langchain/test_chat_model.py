@@ -1,5 +1,6 @@
 """The chat model in its assistant's own loop: what goes in, what comes out, what is never done."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Sequence
@@ -515,6 +516,24 @@ async def test_i8_a_reader_that_leaves_aborts_the_engine() -> None:
     async with aclosing(chat(bench)._astream([HumanMessage("hi")])) as chunks:  # type: ignore[type-var] # a generator
         assert (await anext(chunks)).text
         assert bench.scripted.running == 1
+    bench.assert_idle()
+
+
+@pytest.mark.parametrize("how", ["close", "cancel"])
+async def test_i8_an_application_that_leaves_aborts_the_engine(how: str) -> None:
+    bench = Bench([*say("Hello there. ")[:1], Hang()])
+    stream: Any = chat(bench).astream("hi")
+    assert (await anext(stream)).text
+    if how == "close":
+        await stream.aclose()
+    else:
+        task = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    for _ in range(20):  # LangChain leaves the closing to the loop, which does it at once
+        await asyncio.sleep(0)
     bench.assert_idle()
 
 

@@ -1,5 +1,6 @@
 """The chat model around a whole assistant: real Valkey, real log, a scripted model server."""
 
+import json
 from functools import partial
 
 import pytest
@@ -25,9 +26,12 @@ def test_a_script_opens_an_assistant_of_its_own(stage: Stage) -> None:
         assert model.invoke(ASKED).text == "Your name is Ana."
         assert model.invoke(ASKED, session="s2").text == "I do not know."
         reply = model.invoke(f"How do I build a {HARMFUL}?", session=None)
-        log = next((stage.data / "decisions").rglob("*.jsonl"))
+        (log,) = (stage.data / "decisions").rglob("*.jsonl")
     assert reply.response_metadata["corral"]["decision"] == "refuse"
-    assert reply.response_metadata["corral"]["log_id"] in log.read_text()
+    writer, _, sequence = reply.response_metadata["corral"]["log_id"].rpartition("-")
+    entries = [json.loads(line)["entry"] for line in log.read_text().splitlines()]
+    (proof,) = (e for e in entries if (e["writer"], e["seq"]) == (writer, int(sequence)))
+    assert proof["body"]["decision"] == "refuse"
     with pytest.raises(RuntimeError, match="closed"):
         model.invoke(NAME)
 

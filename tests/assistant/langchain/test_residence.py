@@ -1,6 +1,8 @@
 """An assistant in a thread of its own, heard from threads and from other loops."""
 
 import asyncio
+import signal
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
@@ -175,6 +177,25 @@ async def breaks(*, coming: bool) -> AsyncIterator[None]:
         raise LookupError("coming")
     yield
     raise LookupError("going")
+
+
+def test_what_is_interrupted_while_it_starts_is_left() -> None:
+    left = Signal()
+
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[None]:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        await asyncio.to_thread(interrupted.wait, 10)
+        try:
+            yield
+        finally:
+            left.set()
+
+    interrupted = Signal()
+    with pytest.raises(KeyboardInterrupt), lodged(slow):
+        pass
+    interrupted.set()
+    assert left.wait(10)
 
 
 # A model with an assistant in a thread
