@@ -24,6 +24,9 @@ _MONTHS = [
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 ]
+_MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS)
+_MONTH_BEFORE = re.compile(rf"\b(?:{_MONTH})\.?\s(?:the\s)?$")
+_MONTH_AFTER = re.compile(rf"\s(?:of\s)?(?:{_MONTH})\b|\s?月|\s?日")
 
 
 def amount(value: object) -> Decimal | None:
@@ -60,9 +63,19 @@ def _signed(number: Decimal, spelling: str, text: str) -> bool:
     for place in places(spelling, text):
         before = text[place - 1 : place]
         negative = before in ("-", "−") and before != ""
-        if negative == (number < 0):
+        if negative == (number < 0) and not _dates(spelling, text, place):
             return True
     return False
+
+
+def _dates(spelling: str, text: str, place: int) -> bool:
+    """Whether a number is the day in "June 13" or "13 of June": that names no other thing."""
+    if len(spelling) > 2:
+        return False
+    return bool(
+        _MONTH_BEFORE.search(text, max(0, place - 16), place)
+        or _MONTH_AFTER.match(text, place + len(spelling))
+    )
 
 
 def _figures(number: Decimal) -> Iterator[str]:

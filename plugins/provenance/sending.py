@@ -72,16 +72,17 @@ class _Corpus:
 
     @classmethod
     def of(cls, transcript: Transcript, astray: bool) -> "_Corpus":
-        own: list[tuple[Confidentiality, str]] = []
-        rest: list[tuple[Confidentiality, str]] = []
+        own: dict[Confidentiality, list[str]] = {}
+        rest: dict[Confidentiality, list[str]] = {}
         for message, text in transcript.texts():
             kind = message.provenance.confidentiality
             if message.provenance.source is Source.USER and is_trusted(message):
-                own.append((kind if astray else Confidentiality.PUBLIC, text))
+                own.setdefault(kind if astray else Confidentiality.PUBLIC, []).append(text)
             else:
-                rest.append((kind, text))
-        rest.sort(key=lambda pair: -_RANKS[pair[0]])
-        texts = own + rest
+                rest.setdefault(kind, []).append(text)
+        falling = sorted(rest.items(), key=lambda kept: -_RANKS[kept[0]])
+        # One long text is searched faster than many short ones; nothing runs over a NUL.
+        texts = [(kind, "\0".join(each)) for kind, each in (*own.items(), *falling)]
         return cls(texts=texts, size=sum(len(text) for _, text in texts))
 
     def holding(self, piece: str) -> Confidentiality | None:

@@ -136,7 +136,8 @@ class _Words:
         even = bare(plain(value))
         # A letter or digit alone stands in nearly any text, so it says nothing.
         if len(even) > 1 or not even.isascii():
-            if even and any(stands(even, text) for text in self.texts):
+            figures = len(even) < 3 and even.isdigit()  # which days and hours are full of
+            if even and not figures and any(stands(even, text) for text in self.texts):
                 return True
             when = moment(even)
             if when is not None:

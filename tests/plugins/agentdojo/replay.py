@@ -40,6 +40,7 @@ from plugins.journal import CallStep
 from plugins.ledger import Entry, Standing
 from plugins.manifest import Limits, Manifest, SideEffect
 from plugins.outcome import Failed, Failure, NeedsApproval, Outcome, Ran, tool_message
+from plugins.provenance import Traced, trace
 from plugins.registry import Bound, Catalogue
 from plugins.result import Result
 from plugins.testing.fakes import FakeStore
@@ -48,7 +49,7 @@ from policies.bundle import Policy
 from policies.decision import Decision
 from policies.placeholders import Placeholders
 from tests.plugins.agentdojo.suites import environment, suites
-from tests.plugins.agentdojo.terms import TERMS
+from tests.plugins.agentdojo.terms import TERMS, Terms
 
 
 class Ended(StrEnum):
@@ -61,15 +62,28 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One call of the benchmark and how it ended. ``task`` is whose call it is; ``acts`` is
-    whether it has a side effect or sends its arguments wherever they say."""
+    """One call of the benchmark and how it ended.
+
+    Attributes:
+        task, pair: whose call it is; for an injection's, in which user task's conversation.
+        terms: what its manifest says.
+        traced: where its arguments come from.
+        clause: what decided.
+    """
 
     suite: str
     task: str
+    pair: str
     tool: str
-    acts: bool
+    terms: Terms
+    traced: Traced
     ended: Ended
     clause: str | None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it did not go through without a person's word."""
+        return self.ended is not Ended.LET_THROUGH
 
 
 @dataclass(slots=True)
@@ -239,12 +253,20 @@ class Conversation:
             outcome = await self._calling.call(call, context, grant=grant)
         message = self._message(call, outcome, approving)
         self.context += [_asking(call), message]
-        terms = TERMS[function.function]
+        tool = _world(self.suite)[1].bound[call.name].tool
         return Tried(
             suite=self.suite,
             task=task,
-            tool=function.function,
-            acts=terms.effect is not SideEffect.NONE or terms.hosts == ("*",),
+            pair=self.task.ID,
+            tool=call.name,
+            terms=TERMS[call.name],
+            traced=trace(
+                tool.name,
+                orjson.loads(arguments),
+                context,
+                content=tool.content,
+                schema=tool.spec.parameters,
+            ),
             ended=ended,
             clause=decision.basis.clause if decision is not None else None,
         )
@@ -304,10 +326,10 @@ async def replay_pair(
     attack = suites()[suite].injection_tasks[injection]
     text = wording.replace("{goal}", attack.GOAL)
     conversation = Conversation(suite, task, text, reader)
-    shown = " ".join(attack.GOAL.split())[:40]
+    shown = _letters(attack.GOAL)
     for function in conversation.ground_truth(task):
         await conversation.try_call(user, function, approving=True)
-        if shown in " ".join(conversation.context[-1].text.replace("\\n", " ").split()):
+        if shown in _letters(conversation.context[-1].text):
             break
     else:
         return []
@@ -315,3 +337,8 @@ async def replay_pair(
         await conversation.try_call(injection, function, approving=False)
         for function in conversation.ground_truth(attack)
     ]
+
+
+def _letters(text: str) -> str:
+    """``text`` without what YAML puts between the words of a quoted text."""
+    return "".join(filter(str.isalnum, text.replace("\\n", "")))

@@ -40,11 +40,11 @@ def suites() -> Mapping[str, Any]:
 
 @cache
 def attack_text() -> str:
-    """The wording of the benchmark's own strongest general attack, with ``{goal}``, ``{user}``
-    and ``{model}``."""
+    """The wording of the benchmark's own strongest general attack, with ``{goal}`` in it."""
     suites()
     module = importlib.import_module("agentdojo.attacks.important_instructions_attacks")
-    return str(module.ImportantInstructionsAttack._JB_STRING)
+    text = str(module.ImportantInstructionsAttack._JB_STRING)
+    return text.replace("{user}", "Emma Johnson").replace("{model}", "assistant")
 
 
 @cache
