@@ -1,8 +1,10 @@
 """Where a plugin's code is, known without importing any of it."""
 
 import importlib.machinery
+import importlib.util
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -62,10 +64,7 @@ class Source:
         Raises:
             PluginLoadError: there is no such package.
         """
-        for path in (None, [str(each) for each in self.paths]):
-            if path == []:
-                continue
-            spec = importlib.machinery.PathFinder.find_spec(self.top, path)
+        for spec in self._specs():
             if spec is None:
                 continue
             if spec.submodule_search_locations:
@@ -73,6 +72,15 @@ class Source:
             if spec.origin:
                 return (Path(spec.origin),)
         raise PluginLoadError(self.name, f"there is no package {self.top}")
+
+    def _specs(self) -> Iterator[importlib.machinery.ModuleSpec | None]:
+        if self.paths:
+            own = [str(path) for path in self.paths]
+            yield importlib.machinery.PathFinder.find_spec(self.top, own)
+        try:
+            yield importlib.util.find_spec(self.top)
+        except ValueError:  # a module without a spec, such as the program that runs
+            yield None
 
 
 def sources_in(folder: Path) -> tuple[Source, ...]:

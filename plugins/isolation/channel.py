@@ -12,7 +12,7 @@ import httpx
 
 from plugins.access import Access, Person
 from plugins.errors import AccessDeniedError, PluginError, ToolError
-from plugins.isolation import wire
+from plugins.isolation import messages, wire
 from plugins.isolation.wire import WireError
 
 _FOLLOW = "corral.follow_redirects"
@@ -23,17 +23,22 @@ _ERRORS: dict[str, type[PluginError]] = {
 }
 
 
+_Answer = messages.Fetched | messages.Stored | messages.Refused
+
+
 class Channel:
     """Frames out, frames in. Answers go to who asked, all else to :attr:`inbox`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.inbox: asyncio.Queue[wire.FromCorral] = asyncio.Queue()
+        self.inbox: asyncio.Queue[messages.FromCorral] = asyncio.Queue()
         self._reader = reader
         self._writer = writer
         self._asks = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[wire.Fetched | wire.Stored | wire.Refused]] = {}
+        self._waiting: dict[
+            int, asyncio.Future[messages.Fetched | messages.Stored | messages.Refused]
+        ] = {}
 
-    def say(self, message: wire.FromPlugin) -> None:
+    def say(self, message: messages.FromPlugin) -> None:
         """Send a message.
 
         Raises:
@@ -50,7 +55,7 @@ class Channel:
         body = await request.aread()
         ask = next(self._asks)
         answer = await self._answer(
-            wire.Fetch(
+            messages.Fetch(
                 call=call,
                 ask=ask,
                 method=request.method.upper(),
@@ -61,7 +66,7 @@ class Channel:
             ),
             request,
         )
-        if not isinstance(answer, wire.Fetched):
+        if not isinstance(answer, messages.Fetched):
             raise ToolError("the request was not answered as one")
         return httpx.Response(
             answer.status,
@@ -71,10 +76,10 @@ class Channel:
             extensions={_REACHED: answer.url},
         )
 
-    async def keep(self, call: int, **what: Any) -> wire.Stored:
+    async def keep(self, call: int, **what: Any) -> messages.Stored:
         """Have Corral use the store of a call."""
-        answer = await self._answer(wire.Keep(call=call, ask=next(self._asks), **what), None)
-        if not isinstance(answer, wire.Stored):
+        answer = await self._answer(messages.Keep(call=call, ask=next(self._asks), **what), None)
+        if not isinstance(answer, messages.Stored):
             raise ToolError("the store did not answer as one")
         return answer
 
@@ -86,7 +91,7 @@ class Channel:
                 message = wire.from_corral(await self._reader.readexactly(size))
             except (asyncio.IncompleteReadError, OSError, WireError):
                 return
-            if isinstance(message, wire.Fetched | wire.Stored | wire.Refused):
+            if isinstance(message, _Answer):
                 waiting = self._waiting.get(message.ask)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
@@ -94,22 +99,22 @@ class Channel:
                 self.inbox.put_nowait(message)
 
     async def _answer(
-        self, ask: wire.Fetch | wire.Keep, request: httpx.Request | None
-    ) -> wire.Fetched | wire.Stored:
+        self, ask: messages.Fetch | messages.Keep, request: httpx.Request | None
+    ) -> messages.Fetched | messages.Stored:
         waiting = self._waiting[ask.ask] = asyncio.get_running_loop().create_future()
         try:
             self.say(ask)
-            answer: wire.Fetched | wire.Stored | wire.Refused = await waiting
+            answer: _Answer = await waiting
         except WireError:
             raise ToolError("the request is too large") from None
         finally:
             del self._waiting[ask.ask]
-        if isinstance(answer, wire.Refused):
+        if isinstance(answer, messages.Refused):
             raise _raised(answer, request)
         return answer
 
 
-def _raised(refused: wire.Refused, request: httpx.Request | None) -> Exception:
+def _raised(refused: messages.Refused, request: httpx.Request | None) -> Exception:
     kind = getattr(httpx, refused.error, None)
     if isinstance(kind, type) and issubclass(kind, httpx.RequestError):
         return kind(refused.text, request=request)
@@ -162,17 +167,17 @@ class _Store:
         await self._channel.keep(self._call, act="delete", key=key)
 
 
-def setup_means(channel: Channel, given: wire.Open) -> tuple[httpx.AsyncClient, _Store]:
+def setup_means(channel: Channel, given: messages.Open) -> tuple[httpx.AsyncClient, _Store]:
     """Client and cache of the plugin itself."""
-    return _client(channel, wire.SETUP, given.follow_redirects), _Store(channel, wire.SETUP)
+    return _client(channel, messages.SETUP, given.follow_redirects), _Store(channel, messages.SETUP)
 
 
-def access_of(channel: Channel, invoke: wire.Invoke) -> Access:
+def access_of(channel: Channel, invoke: messages.Invoke) -> Access:
     """What one call may reach; all of it leads back over the channel."""
     started, ticks = datetime.fromisoformat(invoke.now), time.monotonic()
 
     def tell(text: str) -> None:
-        channel.say(wire.Told(call=invoke.call, text=str(text)[:4000]))
+        channel.say(messages.Told(call=invoke.call, text=str(text)[:4000]))
 
     return Access(
         http=_client(channel, invoke.call, invoke.follow_redirects),

@@ -11,7 +11,7 @@ import httpx
 
 from plugins.access import Access, Store
 from plugins.errors import PluginEndedError, PluginLoadError
-from plugins.isolation import wire
+from plugins.isolation import messages, wire
 from plugins.isolation.confinement import Bubblewrap, confinement, launch
 from plugins.isolation.process import Process
 from plugins.isolation.warden import Warden
@@ -33,7 +33,7 @@ class Reported:
     """What a process says of its plugin; the first one's word binds those after it."""
 
     manifest: Manifest
-    tools: tuple[wire.Terms, ...]
+    tools: tuple[messages.Terms, ...]
 
 
 def _unchanged(own: Limits) -> Limits:
@@ -79,7 +79,7 @@ async def isolated(
     how = await confinement(source.name, unconfined=terms.unconfined)
     terms.folder.mkdir(parents=True, exist_ok=True)
     command = launch(source, terms.folder.resolve(), how)
-    start = wire.Start(
+    start = messages.Start(
         name=source.name,
         entry=source.entry,
         options=dict(terms.options),
@@ -156,19 +156,19 @@ class _First:
             PluginLoadError: it fails to open, or is not what the first one was.
         """
         hello = await self._heard(name, process)
-        if not isinstance(hello, wire.Hello):
+        if not isinstance(hello, messages.Hello):
             raise PluginLoadError(name, "its process says things out of turn")
         http, manifest = await self._means(name, hello.manifest)
         process.serve_setup(http, self._terms.cache)
         process.send(
-            wire.Open(
+            messages.Open(
                 secrets=dict(self._secrets),
                 memory_bytes=manifest.limits.memory_bytes,
                 follow_redirects=http.follow_redirects,
             )
         )
         opened = await self._heard(name, process)
-        if not isinstance(opened, wire.Opened) or not opened.tools:
+        if not isinstance(opened, messages.Opened) or not opened.tools:
             raise PluginLoadError(name, "it has no tools")
         said = Reported(manifest=hello.manifest, tools=opened.tools)
         if self._said is None:
@@ -196,11 +196,11 @@ class _First:
             raise PluginLoadError(name, "promises other things than when it was first opened")
         return self._http, self._manifest
 
-    async def _heard(self, name: str, process: Process) -> wire.FromPlugin:
+    async def _heard(self, name: str, process: Process) -> messages.FromPlugin:
         try:
             message = await process.greeted()
         except PluginEndedError as error:
             raise PluginLoadError(name, f"did not open: {error}") from None
-        if isinstance(message, wire.Broken):
+        if isinstance(message, messages.Broken):
             raise PluginLoadError(name, message.reason)
         return message

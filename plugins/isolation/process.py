@@ -2,29 +2,29 @@
 
 import asyncio
 import contextlib
-import itertools
 import os
 import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
 
 from plugins.access import Access, Store
 from plugins.errors import (
-    AccessDeniedError,
     PluginEndedError,
-    PluginError,
     PluginLoadError,
     ToolError,
 )
-from plugins.isolation import wire
+from plugins.isolation import messages, wire
+from plugins.isolation.calls import Call, Calls
 from plugins.isolation.confinement import Launch
+from plugins.isolation.messages import FromCorral, FromPlugin
 from plugins.isolation.meter import Meter
 from plugins.isolation.relay import Relay
-from plugins.isolation.wire import FromCorral, FromPlugin, WireError
+from plugins.isolation.wire import WireError
 from plugins.result import Result
 
 ENDED = "the plugin's process ended"
@@ -33,17 +33,6 @@ _ABORT_SECONDS = 1.0
 _CLOSE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 0.2
 _WRITE_SECONDS = 10.0
-_STRAY = 1_000
-
-
-@dataclass(slots=True, kw_only=True)
-class _Call:
-    """A call in the process. ``expiry`` runs once the call was given up."""
-
-    tool: str
-    relay: Relay
-    done: asyncio.Future[Result]
-    expiry: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,18 +62,15 @@ class Process:
         self._reader = reader
         self._writer = writer
         self._meter = Meter(loop.time)
-        self._numbers = itertools.count(wire.SETUP + 1)
-        self._calls: dict[int, _Call] = {}
+        self._calls = Calls()
         self._setup: Relay | None = None
         self._greeting: asyncio.Queue[FromPlugin] = asyncio.Queue(maxsize=2)
         self._life = _Life()
-        self._last = wire.SETUP
-        self._stray = 0
         self._pump = asyncio.create_task(self._read())
         self._watch = asyncio.create_task(self._waited())
 
     @classmethod
-    async def start(cls, launch: Launch, start: wire.Start) -> "Process":
+    async def start(cls, launch: Launch, start: messages.Start) -> "Process":
         """Start a process and tell it what to import.
 
         Raises:
@@ -102,15 +88,22 @@ class Process:
                     cwd="/",
                     start_new_session=True,
                 )
+            ours.setblocking(False)
+            reader, writer = await asyncio.open_connection(sock=ours, limit=wire.LARGEST)
         except OSError as error:
             ours.close()
             raise PluginLoadError(
                 start.name, f"its process cannot be started: {error.strerror}"
             ) from error
-        ours.setblocking(False)
-        reader, writer = await asyncio.open_connection(sock=ours, limit=wire.LARGEST)
+        except BaseException:
+            ours.close()  # a process that was started finds nobody there, and ends
+            raise
         self = cls(process, reader, writer)
-        self.send(start)
+        try:
+            self.send(start)
+        except WireError as error:
+            await self.close()
+            raise PluginLoadError(start.name, f"its options cannot be used: {error}") from None
         return self
 
     @property
@@ -132,7 +125,7 @@ class Process:
     @property
     def idle(self) -> bool:
         """Whether no call is in it."""
-        return not self._calls
+        return len(self._calls) == 0
 
     def serve_setup(self, http: httpx.AsyncClient, cache: Store) -> None:
         """What the plugin itself may reach, outside of calls."""
@@ -168,7 +161,6 @@ class Process:
             AccessDeniedError: the tool reached for what it may not.
             PluginError: the tool failed in a way of its own.
         """
-        number = self._last = next(self._numbers)
         relay = Relay(
             http=access.http,
             store=access.store,
@@ -176,14 +168,14 @@ class Process:
             send=self.send,
             flush=self._drained,
         )
-        call = _Call(tool=tool, relay=relay, done=asyncio.get_running_loop().create_future())
+        call = self._calls.new(tool, relay)
         try:
-            invoke = wire.Invoke(
-                call=number,
+            invoke = messages.Invoke(
+                call=call.number,
                 tool=tool,
                 arguments=dict(arguments),
                 secrets=dict(secrets),
-                person=wire.Who(
+                person=messages.Who(
                     pseudonym=access.person.pseudonym,
                     locale=access.person.locale,
                     audience=access.person.audience,
@@ -200,13 +192,13 @@ class Process:
             ) from None
         if not self.usable:
             raise ToolError(ENDED)
-        self._calls[number] = call
+        self._calls.begin(call)
         try:
             self._writer.write(body)
             await self._drained()
             return await call.done
         except asyncio.CancelledError:
-            self._give_up(number, call)
+            self._give_up(call)
             raise
 
     async def _drained(self) -> None:
@@ -248,14 +240,11 @@ class Process:
         await self._life.over.wait()
         await asyncio.gather(self._pump, self._watch, return_exceptions=True)
 
-    def _give_up(self, number: int, call: _Call) -> None:
+    def _give_up(self, call: Call) -> None:
         """Ask the process to end a call; one that does not end in time ends the process."""
-        call.relay.close()
-        if number in self._calls and self.usable:
-            self.send(wire.Abort(call=number))
-            call.expiry = asyncio.get_running_loop().call_later(
-                _ABORT_SECONDS, self.kill, f"{ENDED}: a call did not stop when it was told to"
-            )
+        stubborn = partial(self.kill, f"{ENDED}: a call did not stop when it was told to")
+        if self._calls.give_up(call, _ABORT_SECONDS, stubborn):
+            self.send(messages.Abort(call=call.number))
 
     async def _read(self) -> None:
         try:
@@ -282,86 +271,38 @@ class Process:
     async def _buried(self) -> None:
         self.kill(ENDED)
         await self._process.wait()
-        error = self._life.reason or ENDED
-        for call in self._calls.values():
-            call.relay.close()
-            if call.expiry is not None:
-                call.expiry.cancel()
-            if not call.done.done():
-                call.done.set_exception(PluginEndedError(error))
-        self._calls.clear()
+        self._calls.fail(self._life.reason or ENDED)
         if self._setup is not None:
             self._setup.close()
         self._life.over.set()
 
     def _handle(self, message: FromPlugin) -> None:
         match message:
-            case wire.Returned(call=number, result=given):
-                self._end(number, given.result())
-            case wire.Raised(call=number):
-                self._end(number, message)
-            case wire.Fetch(call=number, ask=ask) | wire.Keep(call=number, ask=ask):
-                relay = self._relay(number)
+            case messages.Returned(call=number, result=given):
+                self._calls.end(number, given.result())
+            case messages.Raised(call=number):
+                self._calls.end(number, message)
+            case messages.Fetch(call=number, ask=ask) | messages.Keep(call=number, ask=ask):
+                relay = self._relay_of(number)
                 if relay is None:
-                    refused = wire.Refused(ask=ask, error="ToolError", text="the call is over")
+                    refused = messages.Refused(ask=ask, error="ToolError", text="the call is over")
                     self.send(refused)
                 else:
                     relay.take(message)
-            case wire.Told(call=number, text=text):
-                relay = self._relay(number)
+            case messages.Told(call=number, text=text):
+                relay = self._relay_of(number)
                 if relay is not None:
                     relay.tell(text)
-            case wire.Retire():
+            case messages.Retire():
                 self._life.retiring = True
-            case wire.Hello() | wire.Opened() | wire.Broken():
+            case messages.Hello() | messages.Opened() | messages.Broken():
                 if self._greeting.full():
                     raise WireError("it says twice what it is")
                 self._greeting.put_nowait(message)
 
-    def _relay(self, number: int) -> Relay | None:
-        if number == wire.SETUP:
-            return self._setup
-        call = self._calls.get(number)
-        if call is None:
-            self._astray(number)
-        return call.relay if call is not None and call.expiry is None else None
-
-    def _end(self, number: int, ended: Result | wire.Raised) -> None:
-        call = self._calls.pop(number, None)
-        if call is None:
-            self._astray(number)
-            return
-        call.relay.close()
-        if call.expiry is not None:
-            call.expiry.cancel()
-        if call.done.done():
-            return
-        if isinstance(ended, Result):
-            call.done.set_result(ended)
-        else:
-            call.done.set_exception(_error(call.tool, ended))
-
-    def _astray(self, number: int) -> None:
-        """A word about a call that is over may come late; one about no call was made up."""
-        self._stray += 1
-        if number > self._last or self._stray > _STRAY:
-            raise WireError("it speaks of calls that there are not")
+    def _relay_of(self, number: int) -> Relay | None:
+        return self._setup if number == messages.SETUP else self._calls.relay(number)
 
 
 def _unheard(text: str) -> None:
     """Nobody waits for a plugin while no call is under way."""
-
-
-def _error(tool: str, raised: wire.Raised) -> PluginError:
-    match raised.fault:
-        case "tool":
-            return ToolError(raised.text)
-        case "access":
-            return AccessDeniedError(raised.text[:200])
-        case "output":
-            return ToolError(f"{tool} gave more than any tool may")
-        case "cancelled":
-            return ToolError(f"{tool} ended itself without a result")
-        case "crash":
-            name = raised.text if raised.text.isidentifier() else "an error"
-            return PluginError(f"{tool} failed with {name[:80]}")

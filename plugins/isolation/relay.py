@@ -7,7 +7,8 @@ import httpx
 
 from plugins.access import Store
 from plugins.errors import AccessDeniedError, PluginError, ToolError
-from plugins.isolation.wire import LARGEST_BODY, Fetch, Fetched, Keep, Refused, Stored
+from plugins.isolation.messages import Fetch, Fetched, Keep, Refused, Stored
+from plugins.isolation.wire import LARGEST_BODY
 
 _AT_ONCE = 32
 _WORDS = 100

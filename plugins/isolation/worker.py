@@ -18,10 +18,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from plugins.errors import AccessDeniedError, ToolError
-from plugins.isolation import wire
+from plugins.isolation import messages, wire
 from plugins.isolation.channel import Channel, access_of, setup_means
+from plugins.isolation.messages import Fault
 from plugins.isolation.rlimits import address_space, bound_memory, confine
-from plugins.isolation.wire import Fault, WireError
+from plugins.isolation.wire import WireError
 from plugins.manifest import Manifest
 from plugins.plugin import Plugin, Setup
 from plugins.result import Result
@@ -38,7 +39,7 @@ def main() -> None:
     """Serve one plugin until Corral hangs up; never returns."""
     channel = _taken_over()
     start = wire.from_corral(_first_frame(channel))
-    if not isinstance(start, wire.Start):
+    if not isinstance(start, messages.Start):
         os._exit(2)
     base = address_space()
     confine(cpu_seconds=start.cpu_seconds, processes=start.processes)
@@ -74,12 +75,12 @@ def _exactly(file: Any, size: int) -> bytes:
     return read
 
 
-async def _serve(sock: socket.socket, start: wire.Start, base: int | None) -> None:
+async def _serve(sock: socket.socket, start: messages.Start, base: int | None) -> None:
     sock.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=sock, limit=wire.LARGEST)
     channel = Channel(reader, writer)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGXCPU, channel.say, wire.Retire())
+    loop.add_signal_handler(signal.SIGXCPU, channel.say, messages.Retire())
     pump = asyncio.create_task(channel.pump())
     work = asyncio.create_task(_work(channel, start, base))
     await asyncio.wait((pump, work), return_when=asyncio.FIRST_COMPLETED)
@@ -89,27 +90,27 @@ async def _serve(sock: socket.socket, start: wire.Start, base: int | None) -> No
     await channel.flush()
 
 
-async def _work(channel: Channel, start: wire.Start, base: int | None) -> None:
+async def _work(channel: Channel, start: messages.Start, base: int | None) -> None:
     try:
         plugin, options, manifest = _imported(start)
-        channel.say(wire.Hello(manifest=manifest))
+        channel.say(messages.Hello(manifest=manifest))
         given = await channel.inbox.get()
-        if not isinstance(given, wire.Open):
+        if not isinstance(given, messages.Open):
             return
         if base is not None:
             bound_memory(base + given.memory_bytes)
         async with _opened(channel, plugin, options, given, Path(start.folder)) as tools:
-            channel.say(wire.Opened(tools=tuple(wire.Terms.of(tool) for tool in tools)))
+            channel.say(messages.Opened(tools=tuple(messages.Terms.of(tool) for tool in tools)))
             await _calls(channel, {tool.name: tool for tool in tools})
     except BrokenError as error:
-        channel.say(wire.Broken(reason=_told(error)))
+        channel.say(messages.Broken(reason=_told(error)))
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 - the process edge: what a plugin raises is told
-        channel.say(wire.Broken(reason=_told(BrokenError(f"cannot be opened: {_told(error)}"))))
+        channel.say(messages.Broken(reason=_told(BrokenError(f"cannot be opened: {_told(error)}"))))
 
 
-def _imported(start: wire.Start) -> tuple[Plugin, Any, Manifest]:
+def _imported(start: messages.Start) -> tuple[Plugin, Any, Manifest]:
     module, _, name = start.entry.partition(":")
     try:
         plugin = getattr(importlib.import_module(module), name)
@@ -129,7 +130,7 @@ def _imported(start: wire.Start) -> tuple[Plugin, Any, Manifest]:
 
 @asynccontextmanager
 async def _opened(
-    channel: Channel, plugin: Plugin, options: Any, given: wire.Open, folder: Path
+    channel: Channel, plugin: Plugin, options: Any, given: messages.Open, folder: Path
 ) -> AsyncIterator[Sequence[Tool]]:
     if plugin.open is None:
         yield plugin.tools
@@ -144,11 +145,11 @@ async def _calls(channel: Channel, tools: dict[str, Tool]) -> None:
     running: dict[int, asyncio.Task[None]] = {}
     while True:
         match await channel.inbox.get():
-            case wire.Invoke(call=call) as invoke:
+            case messages.Invoke(call=call) as invoke:
                 task = asyncio.create_task(_run(channel, tools[invoke.tool], invoke))
                 running[call] = task
                 task.add_done_callback(partial(_forget, running, call))
-            case wire.Abort(call=call):
+            case messages.Abort(call=call):
                 if call in running:
                     running[call].cancel()
             case _:
@@ -159,23 +160,23 @@ def _forget(running: dict[int, asyncio.Task[None]], call: int, _: asyncio.Task[N
     del running[call]
 
 
-async def _run(channel: Channel, tool: Tool, invoke: wire.Invoke) -> None:
+async def _run(channel: Channel, tool: Tool, invoke: messages.Invoke) -> None:
     access = access_of(channel, invoke)
     try:
         result = await tool.run(invoke.arguments, access)
         if not isinstance(result, Result):
             raise TypeError("a tool gives a Result")
-        given = wire.Given.of(result)
+        given = messages.Given.of(result)
     except BaseException as error:  # noqa: BLE001 - the process edge: all of it is told, none passes
         channel.say(_raised(invoke.call, error))
         return
     try:
-        channel.say(wire.Returned(call=invoke.call, result=given))
+        channel.say(messages.Returned(call=invoke.call, result=given))
     except WireError:
-        channel.say(wire.Raised(call=invoke.call, fault="output"))
+        channel.say(messages.Raised(call=invoke.call, fault="output"))
 
 
-def _raised(call: int, error: BaseException) -> wire.Raised:
+def _raised(call: int, error: BaseException) -> messages.Raised:
     fault: Fault = "crash"
     text = type(error).__name__
     match error:
@@ -187,7 +188,7 @@ def _raised(call: int, error: BaseException) -> wire.Raised:
             fault, text = "access", _text(str(error))
         case _:
             pass
-    return wire.Raised(call=call, fault=fault, text=text)
+    return messages.Raised(call=call, fault=fault, text=text)
 
 
 def _told(error: BaseException) -> str:
