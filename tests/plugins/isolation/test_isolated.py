@@ -391,6 +391,39 @@ async def test_its_children_end_with_it(opening: Opening) -> None:
             await asyncio.sleep(0)
 
 
+ORPHANING = """
+import asyncio, os, sys
+from pathlib import Path
+from unittest.mock import patch
+from plugins.isolation import confinement
+from plugins.isolation.isolated import Terms, isolated
+from plugins.source import Source
+from plugins.testing import FakeHTTP, FakeStore, access
+
+async def main(wild, folder):
+    source = Source(name="wild", entry="wild:plugin", paths=(Path(wild),))
+    terms = Terms(options={}, secrets=lambda _: {"KEY": ""}, cache=FakeStore(),
+                  http=lambda _: FakeHTTP().client(), folder=Path(folder), unconfined=True)
+    async with isolated(source, terms) as installed:
+        (look,) = [tool for tool in installed.tools if tool.name == "look"]
+        print((await look.run({}, access())).artifact["process"], flush=True)
+        os.kill(os.getpid(), 9)
+
+with patch.object(confinement.shutil, "which", return_value=None):
+    asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_it_ends_when_corral_is_killed(tmp_path: Path) -> None:
+    corral = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ORPHANING, str(WILD), str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await corral.communicate()
+    async with asyncio.timeout(5):
+        while state(int(told)) not in ("", "Z"):  # noqa: ASYNC110 - the kernel sends no event
+            await asyncio.sleep(0.01)
+
+
 def state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -197,6 +197,7 @@ def sights(home: Path) -> dict[str, Any]:
         "files": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         "in": sys.stdin.read(),
         "group": os.getpgid(0),
+        "process": os.getpid(),
         "raise": attempt(lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1))),
         "write": attempt(lambda: Path(__file__).open("a").close()),
         "passwd": attempt(lambda: Path("/etc/passwd").read_text()),
