@@ -122,6 +122,14 @@ class Broker:
             tally=Counter(tally or {}),
         )
 
+    def store(self, plugin: str, caller: Caller) -> Store:
+        """What ``plugin`` keeps for the caller's user, for front ends that show some of it.
+
+        Raises:
+            LookupError: this broker keeps nothing.
+        """
+        return self._desk.stores(plugin, caller)
+
     async def decide(
         self,
         call: ToolCall,

@@ -26,6 +26,12 @@ async def lines(prompt: str) -> AsyncGenerator[str, None]:
             yield line
 
 
+def begun() -> str:
+    """What a person has typed of the line they are asked for, as far as line editing knows."""
+    readline = sys.modules.get("readline")
+    return "" if readline is None else str(readline.get_line_buffer())
+
+
 def _typed(prompt: str) -> Iterator[str]:
     with suppress(ImportError):
         import readline  # noqa: F401 - importing it gives input() editing and history

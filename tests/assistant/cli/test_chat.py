@@ -1,5 +1,6 @@
 """``corral chat``: through a pipe, at a terminal, and interrupted."""
 
+import asyncio
 import json
 import os
 import pty
@@ -8,12 +9,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from assistant.cli.exits import Exit
+from assistant.cli.turns import TENANT, USER
+from assistant.memory.connection import connect
+from assistant.memory.redis_values import RedisValues, Scope
 from assistant.testing.scripted_replies import ReceivedState, Timing, standard_replies
+from plugins.reminders import book
+from tests.assistant.approval.office import policy_file
 from tests.assistant.cli.conftest import MakeStage
 from tests.assistant.cli.stage import Stage
 
@@ -96,6 +104,80 @@ def test_a_file_works_like_a_pipe(stage: Stage, tmp_path: Path) -> None:
     assert result.stdout.startswith(b"Blue light scatters most.\n")
 
 
+def test_a_pipe_calls_a_tool_by_name_or_mention(stage: Stage) -> None:
+    code, out, err = piped(stage, b"/calc 2*21\n@calculate 6*7\n", "--session", "calc", "--json")
+    assert code == Exit.OK, err
+    reports = [json.loads(line) for line in out.splitlines()]
+    assert [report["reply"] for report in reports] == ["2*21 = 42", "6*7 = 42"]
+    assert [report["tools"] for report in reports] == [["calculate"], ["calculate"]]
+    assert "No such command" not in err
+
+
+def test_an_unknown_command_is_told_with_all_that_there_are(stage: Stage) -> None:
+    code, out, err = piped(stage, b"/calcc 2*21\n/new 2*21\n/help\n/quit\n")
+    assert (code, out) == (Exit.OK, "")
+    assert err.count("No such command.") == 2
+    told = [line.split("  ", 1) for line in err.splitlines() if line.startswith("/")]
+    helps = {names: does.strip() for names, does in told}
+    assert len(told) == 3 * len(helps)
+    assert {"/new", "/help", "/quit", "/calc, /calculate", "/mail", "/pay"} <= set(helps)
+    assert helps["/mail"] == "Send a mail."
+    assert all(len(does) <= 60 for does in helps.values())
+    assert not [r for r in stage.server.received if r.path.endswith("/chat/completions")]
+
+
+def test_a_question_is_answered_in_a_word(stage: Stage, tmp_path: Path) -> None:
+    asking = replace(
+        stage, environment=stage.environment | {"CORRAL_POLICY": str(policy_file(tmp_path))}
+    )
+    typed = b"/mail bob\nno\n/mail eve\nyes\n"
+    code, out, err = piped(asking, typed, "--session", "asked", "--json")
+    assert code == Exit.OK, err
+    first, declined, second, approved = map(json.loads, out.splitlines())
+    for question, to in ((first, "bob"), (second, "eve")):
+        assert question["approval"]["arguments"] == {"to": to}
+        assert f'mail {{"to":"{to}"}}' in question["reply"]
+        assert f"corral approval approve {question['approval']['id']}" in err
+    assert declined["approval"] is approved["approval"] is None
+    asked = [r for r in stage.server.received if r.path.endswith("/chat/completions")]
+    (read,) = ([m["content"] or "" for m in r.json["messages"]] for r in asked)
+    assert "The mail to eve is sent." in read
+    assert not any("The mail to bob" in text for text in read)
+    assert "said no" in declined["reply"]
+
+
+def remind(stage: Stage, *reminders: tuple[str, int]) -> Stage:
+    """The stage with reminders of the person at the terminal, due in so many seconds."""
+
+    async def keep() -> None:
+        client = connect(stage.environment["CORRAL_REDIS_URL"], deadline=5)
+        scope = Scope(plugin="reminders", owner=(TENANT, USER))
+        store = RedisValues(client, scope, deadline=5)
+        await store.delete("reminders")
+        for text, seconds in reminders:
+            at = datetime.now(UTC) + timedelta(seconds=seconds)
+            await book.add(store, text=text, at=at, key=text)
+        await client.aclose()
+
+    asyncio.run(keep())
+    enabled = {"CORRAL_PLUGINS": '["calculator", "reminders"]'}
+    return replace(stage, environment=stage.environment | enabled)
+
+
+def test_reminders_that_are_due_are_shown_once_as_plain_data(stage: Stage) -> None:
+    reminded = remind(stage, ("Call\n\x1b[2Jmum", -5), ("Not yet", 900))
+    # A program that reads is nobody to remind: they wait for the person.
+    code, out, err = piped(reminded, b"Hello\n", "--json")
+    assert (code, len(out.splitlines())) == (Exit.OK, 1), err
+    code, out, err = piped(reminded, b"Hello\nHello\n", "--session", "due")
+    assert code == Exit.OK, err
+    lines = out.splitlines()
+    assert lines[0].startswith("Reminder: Call \N{SYMBOL FOR ESCAPE}[2Jmum (")
+    assert lines[1] == "Blue light scatters most."
+    assert out.count("Reminder: ") == 1
+    assert "\x1b[2J" not in out
+
+
 def until(terminal: int, wanted: str) -> str:
     """Everything the terminal shows until ``wanted`` appears."""
     shown = b""
@@ -117,6 +199,27 @@ def test_a_terminal_prompts_streams_and_ends_with_control_d(stage: Stage) -> Non
         shown = until(ours, "you> ")
         assert "Blue light scatters most." in shown
         assert "log " in shown
+        os.write(ours, b"\x04")
+        assert process.wait(DEADLINE) == Exit.OK
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_a_reminder_comes_while_a_line_is_being_typed(stage: Stage) -> None:
+    ours, theirs = pty.openpty()
+    process = start(remind(stage), "chat", "--session", "tty-due", terminal=theirs)
+    os.close(theirs)
+    try:
+        until(ours, "you> ")
+        os.write(ours, b"Hel")
+        until(ours, "Hel")
+        remind(stage, ("Call mum", 0))
+        until(ours, "Reminder: Call mum")
+        until(ours, "you> Hel")
+        os.write(ours, b"lo\n")
+        assert "Blue light scatters most." in until(ours, "you> ")
         os.write(ours, b"\x04")
         assert process.wait(DEADLINE) == Exit.OK
     finally:
