@@ -18,13 +18,14 @@ class Context:
     """A prompt that fits.
 
     ``history`` is the part of the past that was kept, oldest first; ``trail`` are the tool calls
-    of this turn and what they gave.
+    of this turn and what they gave; ``tools`` are those that the engine is told of.
     """
 
     instructions: Message | None
     history: tuple[Message, ...]
     message: Message
     trail: tuple[Message, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
 
     @property
     def past(self) -> tuple[Message, ...]:
@@ -69,7 +70,9 @@ async def assemble_context(
 
     def context(kept: int) -> Context:
         tail = _from_user(history[len(history) - kept :])
-        return Context(instructions=system, history=tail, message=message, trail=trail)
+        return Context(
+            instructions=system, history=tail, message=message, trail=trail, tools=tuple(tools)
+        )
 
     always = [message, *trail]
     fixed = token_bound(always if system is None else [system, *always], tools)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ from plugins.tool import ToolSpec
 from policies.bundle import Policy
 from policies.decision import Blocking
 from policies.rulings import blocking_of
+
+logger = logging.getLogger("corral.engine")
 
 Answered = Outcome | Suspension
 
@@ -79,7 +82,8 @@ class Rounds:
         course: Course,
         progress: Progress,
     ) -> Context:
-        """What the model reads next. Results that do not fit its window are cut shorter.
+        """What the model reads next. Results that do not fit its window are cut shorter, and where
+        that is not enough, the model is told of none of Corral's tools.
 
         Raises:
             TurnTooLongError: the message does not fit even alone.
@@ -87,7 +91,7 @@ class Rounds:
         turn = course.turn
         texts = (self.policy.system_prompt(turn.locale), turn.instructions, *progress.guidance)
         instructions = "\n\n".join(text for text in texts if text)
-        trail = progress.trail
+        trail, own = progress.trail, self._own(course, progress)
         while True:
             try:
                 return await assemble_context(
@@ -95,22 +99,25 @@ class Rounds:
                     instructions=instructions,
                     history=progress.history,
                     message=progress.message,
-                    tools=self._tools(course, progress),
+                    tools=(*turn.tools, *own),
                     reply_tokens=self._reply_tokens(course),
                     trail=trail,
                 )
             except TurnTooLongError:
                 shorter = _shortened(trail)
-                if shorter is None:
+                if shorter is not None:
+                    trail = shorter
+                elif own:
+                    logger.warning("Corral's tools do not fit the model's window beside a message")
+                    own = ()
+                else:
                     raise
-                trail = shorter
 
     def draft(self, course: Course, progress: Progress, context: Context) -> Draft:
         """A completion of ``context``, to be entered."""
         turn = course.turn
         scope = f"{turn.key.tenant}\0{turn.key.user}\0{turn.key.session}"
-        messages = context.messages
-        tools = self._tools(course, progress)
+        messages, tools = context.messages, context.tools
         return Draft(
             self.engine,
             CompletionRequest(
@@ -395,10 +402,10 @@ class Rounds:
     def _specs(self, course: Course) -> tuple[ToolSpec, ...]:
         return self.broker.catalogue.specs(sorted(course.calling.offered))
 
-    def _tools(self, course: Course, progress: Progress) -> tuple[ToolSpec, ...]:
-        """What the engine is told of: the caller's tools, and Corral's until enough were called."""
-        own = self.native and progress.rounds < self.limits.tool_rounds
-        return (*course.turn.tools, *(self._specs(course) if own else ()))
+    def _own(self, course: Course, progress: Progress) -> tuple[ToolSpec, ...]:
+        """Corral's tools that the engine is told of: all, until enough were called."""
+        more = self.native and progress.rounds < self.limits.tool_rounds
+        return self._specs(course) if more else ()
 
     def _reply_tokens(self, course: Course) -> int:
         asked = course.turn.sampling.max_tokens

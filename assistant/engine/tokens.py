@@ -30,9 +30,10 @@ def token_bound(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> 
         for call in message.tool_calls:
             total += PER_MESSAGE + _bytes(call.id) + _bytes(call.name) + _bytes(call.arguments)
     for tool in tools:
-        # Templates print schemas indented; that at most triples their bytes.
         total += PER_MESSAGE + _bytes(tool.name) + _bytes(tool.description)
-        total += 3 * len(orjson.dumps(tool.parameters, option=orjson.OPT_INDENT_2))
+        # Templates print schemas, some indented. Runs of spaces and the words of a schema make
+        # tokens of two bytes and more, so this holds for those as well.
+        total += len(orjson.dumps(tool.parameters, option=orjson.OPT_INDENT_2))
     return total
 
 

@@ -531,3 +531,27 @@ async def test_what_the_sources_do_not_say_is_marked() -> None:
 
 
 LLAMAS = "A llama is pregnant for 350 days and gives birth to one young, which is called a cria."
+
+
+async def test_tools_that_do_not_fit_the_window_are_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # The scripted engine counts fifty tokens a tool.
+    many = [replace(find, spec=replace(find.spec, name=f"find_{n}")) for n in range(40)]
+    engine = ScriptedEngine(script=say("Hi."), tokens=2_000)
+    bench = Bench(engine=engine, tools=many, limits=TurnLimits(reply_tokens=100))
+    assert released(await bench.ask(turn("Hello"))) == "Hi."
+    assert [run.request.tools for run in engine.runs] == [()]
+    assert "do not fit" in caplog.text
+
+
+async def test_a_result_that_does_not_fit_is_cut_shorter() -> None:
+    @tool()
+    async def novel() -> str:
+        """Give far too much to read."""
+        return "word " * 2_000
+
+    engine = ScriptedEngine(script=script(wanted("novel"), say("Long.")), tokens=1_500)
+    bench = Bench(engine=engine, tools=[novel], limits=TurnLimits(reply_tokens=100))
+    assert released(await bench.ask(turn("Read"))) == "Long."
+    assert len(engine.runs[1].request.messages[-1].text) < 7_000
