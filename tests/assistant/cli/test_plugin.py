@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from assistant.cli import plugin_dev
 from assistant.cli.exits import Exit
 from assistant.cli.main import main
 
@@ -161,6 +163,22 @@ def test_what_the_environment_enables_is_not_the_files_to_say(
     ended = run("disable", "clock")
     assert ended.code == Exit.USAGE
     assert "unset it" in ended.err
+
+
+def test_dev_runs_again_on_every_change(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def changed(folders: list[Path]) -> AsyncGenerator[frozenset[Path]]:
+        (tmp_path / "pyproject.toml").write_text("[project]")
+        yield frozenset({tmp_path / "pyproject.toml"})
+
+    monkeypatch.setattr(plugin_dev, "changes", changed)
+    ended = run("dev", ".")
+    assert ended.code == 0
+    told = ended.err.splitlines()
+    assert "has no pyproject.toml" in told[0]
+    assert told[1:3] == ["watching; Ctrl-C ends it", "changed: pyproject.toml"]
+    assert "names no plugin" in told[3]
 
 
 def test_a_new_plugin_is_as_it_says(run: Any, tmp_path: Path) -> None:
