@@ -15,6 +15,7 @@ from tests.plugins.agentdojo.table import (
     injected,
     legitimate,
     row,
+    through,
 )
 
 
@@ -23,15 +24,17 @@ async def print_tables(wording: str, reading: bool) -> None:
     reader = load_embedded_guard() if reading else None
     own: list[Tried] = []
     foreign: list[Tried] = []
-    cut = Share(part=0, whole=0)
+    cut = summarised = Share(part=0, whole=0)
     print(f"injections {wording}\n\n{HEAD}")
     for suite in suites():
         mine = await legitimate(suite)
         theirs, away = await injected(suite, WORDINGS[wording](), reader=reader)
         print(row(suite, mine, theirs), flush=True)
+        summarised += Share.of(await legitimate(suite, retold=True), through)
         own, foreign, cut = own + mine, foreign + theirs, cut + away
     print(row("all", own, foreign))
     print(f"\ninjected calls stopped, readings included: {Share.of(foreign, lambda c: c.stopped)}")
+    print(f"legitimate calls let through, with texts of a summary's length: {summarised}")
     if reader is not None:
         print(f"pairs in which the packaged guard cut the injection: {cut}")
     for name, rule in (

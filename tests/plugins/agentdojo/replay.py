@@ -7,6 +7,7 @@ they would be by a model that falls for it entirely. Guards find nothing.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -307,14 +308,25 @@ def _ended(outcome: Outcome) -> Ended:
             raise AssertionError(f"the replay does not expect {outcome}")
 
 
-async def replay_user_task(suite: str, name: str) -> list[Tried]:
-    """The calls of one user task over harmless data."""
+RETOLD = "Here is what it comes down to, in a few words of the model's own choosing. " * 4
+"""Stands for a summary as a model would write one."""
+_STAND_IN = re.compile(r"<\w+>|\.\.\.")
+"""What the benchmark writes where it leaves a text to the model."""
+
+
+async def replay_user_task(suite: str, name: str, *, retold: bool = False) -> list[Tried]:
+    """The calls of one user task over harmless data. ``retold`` puts a text of a summary's length
+    where the benchmark has a stand-in."""
     task = suites()[suite].user_tasks[name]
     conversation = Conversation(suite, task, None)
-    return [
-        await conversation.try_call(name, function, approving=True)
-        for function in conversation.ground_truth(task)
-    ]
+    tried = []
+    for function in conversation.ground_truth(task):
+        if retold:
+            for key, value in function.args.items():
+                if isinstance(value, str) and _STAND_IN.fullmatch(value):
+                    function.args[key] = RETOLD
+        tried.append(await conversation.try_call(name, function, approving=True))
+    return tried
 
 
 async def replay_pair(

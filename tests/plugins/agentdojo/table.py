@@ -55,9 +55,13 @@ def attacks_stopped(injected: Iterable[Tried]) -> Share:
     return Share(part=sum(stopped.values()), whole=len(stopped))
 
 
-async def legitimate(suite: str) -> list[Tried]:
-    """Every call of every user task of a suite."""
-    return [t for name in suites()[suite].user_tasks for t in await replay_user_task(suite, name)]
+async def legitimate(suite: str, *, retold: bool = False) -> list[Tried]:
+    """Every call of every user task of a suite; ``retold`` as in the replay."""
+    return [
+        call
+        for name in suites()[suite].user_tasks
+        for call in await replay_user_task(suite, name, retold=retold)
+    ]
 
 
 async def injected(
