@@ -52,7 +52,7 @@ clean: ## Remove the virtual environments and every cache of the tools.
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that an interrupted set-up is taken up again.
-$(READY): constraints/dev.txt pyproject.toml
+$(READY): constraints/dev.txt constraints/agentdojo.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Corral needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo missing)." >&2; \
 	  echo "Install one, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -63,6 +63,7 @@ $(READY): constraints/dev.txt pyproject.toml
 	@echo "embedded engine (llama-cpp-python); pip says little while it compiles. Later runs skip this."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r constraints/dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r constraints/agentdojo.txt
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "$(VENV) is ready."
