@@ -137,9 +137,11 @@ class Calling:
             self._step(wanted, Stage.REPLAYED)
             return await self._labelled(wanted, before)
         decision = await self._decided(wanted)
+        if grant is not None and not await self._covers(grant, wanted):
+            grant = None
         match decision:
             case Allow():
-                if wanted.facts.retried and not self._granted(grant, wanted):
+                if wanted.facts.retried and grant is None:
                     return self._denied(
                         wanted,
                         Failure.UNCERTAIN,
@@ -147,7 +149,7 @@ class Calling:
                         "word",
                     )
             case Ask():
-                if not self._granted(grant, wanted):
+                if grant is None:
                     self._step(wanted, Stage.ASKED)
                     return NeedsApproval(
                         call=call,
@@ -232,19 +234,20 @@ class Calling:
         stops = (blocking_of(self.desk.policy, d, self.caller.locale) for d in decisions[1:])
         return next((stop for stop in stops if stop is not None), decisions[0])
 
-    def _granted(self, grant: Grant | None, wanted: _Wanted) -> bool:
+    async def _covers(self, grant: Grant, wanted: _Wanted) -> bool:
+        """Whether a person's word covers exactly this call, and was not acted on before."""
         return (
-            grant is not None
-            and grant.digest == wanted.digest
+            grant.digest == wanted.digest
             and self.desk.clock() < grant.expires
+            and not (wanted.effect and await self.effects.spent(grant.approval))
         )
 
     async def _performed(self, wanted: _Wanted, grant: Grant | None) -> Outcome:
-        self._step(wanted, Stage.STARTED, approval=grant.approval if grant else None)
+        approval = grant.approval if grant is not None else None
+        self._step(wanted, Stage.STARTED, approval=approval)
         if wanted.effect:
             await self.journal.durable()
-            again = wanted.facts.retried and grant is not None
-            if not await self.effects.begin(wanted.key, again=again):
+            if not await self.effects.begin(wanted.key, approval=approval):
                 return self._denied(
                     wanted, Failure.UNCERTAIN, "this may be happening already and is not done twice"
                 )
@@ -258,7 +261,7 @@ class Calling:
             await notes.end()
         elapsed = time.monotonic() - start
         if wanted.effect:
-            await self.effects.end(wanted.key, result)
+            await self.effects.end(wanted.key, result, approval=approval)
         if isinstance(result, Trouble):
             self._step(wanted, Stage.FAILED, reason=result.failure, elapsed=elapsed)
             if not result.known:

@@ -36,36 +36,53 @@ class Effects:
             return None
         return _from_record(entry.record or b"{}")
 
-    async def begin(self, key: str, *, again: bool) -> bool:
-        """Note that it is about to start; whether it may. ``again``: a person said so though it
-        may have begun before.
+    async def spent(self, approval: str) -> bool:
+        """Whether a person's word was acted on before, however that ended: it is good for one
+        start."""
+        return _word(approval) in await self._entries()
+
+    async def begin(self, key: str, *, approval: str | None) -> bool:
+        """Note that it is about to start, on a person's word if there is one; whether it may.
+
+        With a word, one that may have begun before may begin again.
 
         Raises:
             RuntimeError: there is no ledger.
         """
         if self.ledger is None:
             raise RuntimeError("a tool with side effects needs a ledger")
-        if again:
+        if approval is not None:
+            # The word first: whatever happens from here on, it is spent.
+            if not await self._noted(self.ledger, _word(approval)):
+                return False
             await self.ledger.again(self.caller, key)
-        before = await self.ledger.begin(self.caller, key)
-        if before.standing is Standing.NEW:
-            (await self._entries())[key] = Entry(standing=Standing.STARTED)
-            return True
-        return False
+        return await self._noted(self.ledger, key)
 
-    async def end(self, key: str, result: Result | Trouble) -> None:
+    async def end(self, key: str, result: Result | Trouble, *, approval: str | None) -> None:
         """Note what it ended with. An end that is not known is none."""
         if self.ledger is None or (isinstance(result, Trouble) and not result.known):
             return
         record = _record(result)
-        await self.ledger.done(self.caller, key, record)
-        (await self._entries())[key] = Entry(standing=Standing.DONE, record=record)
+        for each in (key, *([] if approval is None else [_word(approval)])):
+            await self.ledger.done(self.caller, each, record)
+            (await self._entries())[each] = Entry(standing=Standing.DONE, record=record)
+
+    async def _noted(self, ledger: Ledger, key: str) -> bool:
+        before = await ledger.begin(self.caller, key)
+        if before.standing is not Standing.NEW:
+            return False
+        (await self._entries())[key] = Entry(standing=Standing.STARTED)
+        return True
 
     async def _entries(self) -> dict[str, Entry]:
         if self._known is None:
             entries = {} if self.ledger is None else await self.ledger.entries(self.caller)
             self._known = dict(entries)
         return self._known
+
+
+def _word(approval: str) -> str:
+    return f"approval {approval}"
 
 
 def _record(result: Result | Trouble) -> bytes:

@@ -555,3 +555,33 @@ async def test_a_result_that_does_not_fit_is_cut_shorter() -> None:
     bench = Bench(engine=engine, tools=[novel], limits=TurnLimits(reply_tokens=100))
     assert released(await bench.ask(turn("Read"))) == "Long."
     assert len(engine.runs[1].request.messages[-1].text) < 7_000
+
+
+async def test_i7_a_word_given_before_a_crash_is_none_about_repeating() -> None:
+    runs = []
+
+    @tool(side_effect=SideEffect.IRREVERSIBLE)
+    async def wire(to: str) -> str:
+        """Wire money, and break while at it."""
+        runs.append(to)
+        if len(runs) == 1:
+            raise RuntimeError
+        return "wired"
+
+    paying = (wanted("read_mail"), wanted("wire", "c2", to="mallory"), say("Hm."))
+    bench = Bench(script(*paying, say("Done.")), tools=[read_mail, wire])
+    asking = turn("What does Bob want?", remembered=True)
+    (first,) = of(ApprovalNeeded, await bench.ask(asking))
+    approval: Any = await bench.approvals.answer("local", first.asked.id, True, "user")
+    suspended = await bench.approvals.suspended("local", first.asked.id)
+    assert released([e async for e in bench.orchestrator.resume(approval)]) == "Hm."
+    # As after a crash while the money was on its way: the turn still waits, its answer is lost.
+    bench.store._sessions.clear()
+    bench.approvals._kept["local", first.asked.id].suspended = suspended
+    bench.approvals._kept["local", first.asked.id].approval = approval
+    (second,) = of(ApprovalNeeded, await bench.ask(asking))
+    assert second.asked.id != first.asked.id
+    assert second.asked.clause == "act-twice"
+    assert runs == ["mallory"]
+    assert released(await bench.answer(second.asked.id, True)) == "Done."
+    assert runs == ["mallory", "mallory"]
