@@ -70,16 +70,17 @@ def passage(text: str, terms: Sequence[str], chars: int) -> str:
     spread = Counter(term for each in held for term in each)
     weights = {term: math.log(1.0 + len(spans) / count) for term, count in spread.items()}
     best, best_score, best_end = 0, -1.0, 0
+    covered: Counter[str] = Counter()
+    last = -1
     for first, (start, end) in enumerate(spans):
-        covered = set(held[first])
-        last = first
-        while last + 1 < len(spans) and spans[last + 1][1] - start <= chars:
+        while last < first or (last + 1 < len(spans) and spans[last + 1][1] - start <= chars):
             last += 1
-            covered |= held[last]
+            covered.update(held[last])
         own = sum(weights[term] for term in held[first])
-        score = sum(weights[term] for term in covered) + _FIRST * own
+        score = sum(weights[term] for term, count in covered.items() if count) + _FIRST * own
         if score > best_score + 1e-9:
             best, best_score, best_end = first, score, max(end, spans[last][1])
+        covered.subtract(held[first])
     if not spans:
         return ""
     return _cut(text[spans[best][0] : best_end], terms, chars)

@@ -5,7 +5,6 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from itertools import islice
 from pathlib import PurePosixPath
 
@@ -19,11 +18,11 @@ TITLE_CHARS = 200
 _ROWS = 50
 """Rows of a table under one heading."""
 
-_HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t#]*$")
+_HEADING = re.compile(r"(#{1,6})[ \t]+(\S.*)")
 _GOES_ON = re.compile(r"[ \t]*(?!\d+[.)] |[-*+] |[|>#])\S")
 _FENCE = re.compile(r"[ \t]{0,3}(```+|~~~+)")
 _FRONT = re.compile(r"\A---\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_FRONT_TITLE = re.compile(r"^title:[ \t]*[\"']?(.*?)[\"']?[ \t\r]*$", re.MULTILINE)
+_FRONT_TITLE = re.compile(r"^title:(.*)$", re.MULTILINE)
 
 
 class UnreadableError(Exception):
@@ -58,7 +57,8 @@ def _markdown(text: str) -> tuple[str, list[Section]]:
     front = _FRONT.match(text)
     if front is not None:
         named = _FRONT_TITLE.search(front[1])
-        title, text = named[1] if named else "", text[front.end() :]
+        title = named[1].strip().strip("\"'") if named else ""
+        text = text[front.end() :]
     outline = _Outline()
     fence: str | None = None
     wrapped = False
@@ -71,7 +71,7 @@ def _markdown(text: str) -> tuple[str, list[Section]]:
                 fence = None
         heading = _HEADING.match(line) if fence is None else None
         if heading is not None:
-            outline.open(len(heading[1]), heading[2])
+            outline.open(len(heading[1]), heading[2].rstrip(" \t#"))
             wrapped = False
             continue
         # A line that only goes on is part of the sentence before it.
@@ -110,18 +110,26 @@ def _plain(text: str) -> tuple[str, list[Section]]:
 
 
 def _html(text: str) -> tuple[str, list[Section]]:
+    # Imported here: only those need it who have such documents.
+    from lxml.etree import HTMLParser, XMLSyntaxError
+
     page = _Page()
+    # Python's own parser takes hours for a few megabytes that are made to harm; this one does not.
+    parser = HTMLParser(target=page, encoding="utf-8", no_network=True, remove_comments=True)
     try:
-        page.feed(text)
-        page.close()
-    except AssertionError as error:  # how the parser reports broken declarations
+        parser.feed(text.encode("utf-8", "replace"))
+        parser.close()
+    except XMLSyntaxError as error:
         raise UnreadableError("is not HTML") from error
     return page.title or page.outline.title, page.outline.sections()
 
 
-class _Page(HTMLParser):
-    """An HTML document's outline. Its own documents are written by their operator: what stands
-    around the text is told by the elements' names alone."""
+class _Page:
+    """An HTML document's outline, as a target for the parser.
+
+    Documents of an operator are written for reading: what stands around the text is told by the
+    elements' names alone.
+    """
 
     _SILENT = frozenset({"script", "style", "noscript", "template", "nav", "svg", "iframe"})
     _BLOCKS = frozenset(
@@ -131,14 +139,14 @@ class _Page(HTMLParser):
     )
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.title = ""
         self.outline = _Outline()
         self._silent = 0
         self._heading: tuple[int, list[str]] | None = None
         self._in_title = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - its shape
+    def start(self, tag: str, _attributes: object) -> None:
+        """An element begins."""
         if tag in self._SILENT:
             self._silent += 1
         elif tag == "title":
@@ -150,7 +158,8 @@ class _Page(HTMLParser):
         elif tag in ("td", "th"):
             self._write(" ")
 
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
+        """An element ends."""
         if tag in self._SILENT:
             self._silent = max(0, self._silent - 1)
         elif tag == "title":
@@ -163,11 +172,15 @@ class _Page(HTMLParser):
         elif tag in self._BLOCKS:
             self._write("\n")
 
-    def handle_data(self, data: str) -> None:
+    def data(self, data: str) -> None:
+        """Text."""
         if self._in_title:
-            self.title += data
+            self.title = (self.title + data)[:TITLE_CHARS]
         elif not self._silent:
             self._write(data)
+
+    def close(self) -> None:
+        """The document ends."""
 
     def _write(self, text: str) -> None:
         if self._heading is not None:

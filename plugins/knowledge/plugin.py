@@ -1,5 +1,6 @@
 """Finds passages in an operator's documents."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -139,7 +140,9 @@ async def _answer(shelves: Sequence[Shelf], question: str, count: int, chars: in
         for hit in await _found(shelf, question):
             owner[id(hit)] = shelf
             found.append(hit)
-    chosen = _distinct([(owner[id(hit)], hit) for hit in ranked(found)], count)
+    ordered = [(owner[id(hit)], hit) for hit in ranked(found)]
+    # Comparing texts takes milliseconds, which the event loop has better uses for.
+    chosen = await asyncio.to_thread(_distinct, ordered, count)
     if not chosen:
         return Result(
             content="The documents say nothing about this.",
@@ -155,7 +158,7 @@ async def _answer(shelves: Sequence[Shelf], question: str, count: int, chars: in
         )
         for shelf, hit in chosen
     ]
-    content, citations = numbered(sources, keywords(question), chars)
+    content, citations = await asyncio.to_thread(numbered, sources, keywords(question), chars)
     used = chosen[: len(citations)]
     return Result(
         content=content,

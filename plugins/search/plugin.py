@@ -1,5 +1,6 @@
 """Looks things up at the providers an operator chose."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -163,7 +164,9 @@ class Searcher:
         from plugins.search.reading import PAGE_CHARS, read_in_full
 
         access.progress("Searching")
-        pages = merged(await self.providers.ask(wanted, access.http), wanted)
+        lists = await self.providers.ask(wanted, access.http)
+        # Comparing texts takes milliseconds, which the event loop has better uses for.
+        pages = await asyncio.to_thread(merged, lists, wanted)
         terms = keywords(wanted.query)
         if self.reader is not None and pages:
             access.progress("Reading what was found")
@@ -182,7 +185,7 @@ class Searcher:
             Source(title=page.title, url=page.url, origin=_origin(page), text=page.text)
             for page in chosen
         ]
-        content, citations = numbered(sources, terms, self.options.chars)
+        content, citations = await asyncio.to_thread(numbered, sources, terms, self.options.chars)
         return _result(content, chosen[: len(citations)], citations)
 
     def _class(self) -> Confidentiality:

@@ -32,25 +32,24 @@ async def read_in_full(
     """
     chosen = [place for place, entry in enumerate(entries) if entry.public][:pages]
 
-    async def page_of(entry: Entry) -> Page | None:
+    async def in_full(entry: Entry) -> Entry:
         try:
             async with asyncio.timeout(seconds):
-                return await read(entry.url)
+                page = await read(entry.url)
         except (TimeoutError, ToolError):
-            return None
+            return entry
+        return await asyncio.to_thread(_with_page, entry, page, terms)
 
     async with asyncio.TaskGroup() as group:
-        tasks = {place: group.create_task(page_of(entries[place])) for place in chosen}
+        tasks = {place: group.create_task(in_full(entries[place])) for place in chosen}
     full: list[Entry] = []
     seen: set[str] = set()
     for place, entry in enumerate(entries):
-        task = tasks.get(place)
-        page = None if task is None else task.result()
-        with_page = entry if page is None else _with_page(entry, page, terms)
-        if with_page.key in seen or not fits(with_page.url, with_page.date, wanted):
+        read_entry = tasks[place].result() if place in tasks else entry
+        if read_entry.key in seen or not fits(read_entry.url, read_entry.date, wanted):
             continue
-        seen.add(with_page.key)
-        full.append(with_page)
+        seen.add(read_entry.key)
+        full.append(read_entry)
     return full
 
 

@@ -1,5 +1,7 @@
 """What of a source is quoted, and how."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +42,12 @@ def test_a_sentence_that_is_too_long_is_cut_around_what_was_asked_for() -> None:
     assert found.startswith("…")
     assert found.endswith("…")
     assert len(found) <= 80
+
+
+def test_a_text_of_countless_sentences_takes_no_longer() -> None:
+    started = time.thread_time()
+    passage("a. " * 20_000, ("a",), 2_000)
+    assert time.thread_time() - started < 1.0
 
 
 @given(text=st.text(max_size=600), question=st.text(max_size=40), chars=st.integers(1, 200))

@@ -1,6 +1,8 @@
 """Files as documents, and documents in pieces."""
 
+import contextlib
 import json
+import time
 from itertools import pairwise
 
 import pytest
@@ -106,6 +108,25 @@ def test_what_is_not_what_it_says_is_not_read(path: str, body: bytes) -> None:
 )
 def test_older_ways_of_writing_are_read(body: bytes, expected: str) -> None:
     assert expected in read_document("a.txt", body).sections[0].text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("a.html", "<!--" * 75_000),
+        ("a.html", "<a b=" * 60_000),
+        ("a.html", "<![" * 100_000),
+        ("a.html", "<div>" * 60_000),
+        ("a.md", "# x" + " " * 300_000 + "y"),
+        ("a.md", "---\ntitle: " + " " * 300_000 + "x\n---\n"),
+        ("a.csv", '",' * 150_000),
+    ],
+)
+def test_what_is_made_to_take_long_does_not(path: str, body: str) -> None:
+    started = time.thread_time()
+    with contextlib.suppress(UnreadableError):
+        list(chunked(read_document(path, body.encode()).sections))
+    assert time.thread_time() - started < 3.0
 
 
 @given(body=st.binary(max_size=400), suffix=st.sampled_from(sorted(READERS)))
