@@ -18,11 +18,16 @@ from plugins.conformance.script import Script
 from plugins.conformance.trials import canaries
 from plugins.conformance.watch import Sight, watching
 from plugins.errors import PluginLoadError
+from plugins.isolation.rlimits import address_space, bound_memory, confine
 from plugins.isolation.wire import digest_of
 from plugins.plugin import Plugin
 from plugins.testing import rehearse
 
 IMPORT_SECONDS = 0.5
+
+_CPU_SECONDS = 600
+_MEMORY_BYTES = 4 * 1024**3
+"""More than any manifest may ask for, so that what a tool wants to use shows as its own failure."""
 
 
 def main() -> None:
@@ -31,6 +36,10 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (1, 2):
         os.dup2(nothing, standard)
+    base = address_space()
+    confine(cpu_seconds=_CPU_SECONDS, processes=None)
+    if base is not None:
+        bound_memory(base + _MEMORY_BYTES)
     job = json.load(sys.stdin)
 
     def say(**what: Any) -> None:

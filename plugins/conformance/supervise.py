@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 
 import httpx
 
-import plugins
 from plugins.conformance.report import Check, Outcome, Report, judged
 from plugins.conformance.script import Script
 from plugins.conformance.trials import canaries
 from plugins.errors import PluginLoadError
 from plugins.isolation import wire
+from plugins.isolation.confinement import confinement, launch
 from plugins.isolation.isolated import Terms, isolated
 from plugins.manifest import Manifest
 from plugins.plugin import Installed
@@ -28,11 +27,6 @@ from plugins.testing import FakeHTTP, FakeStore
 SILENCE = 15.0
 """Seconds without a word from the process; longer than any trial takes."""
 
-_CORRAL = str(Path(plugins.__file__).resolve().parents[1])
-_ENTRY = (
-    "import sys, json; sys.path[:0] = json.loads(sys.argv[1]);"
-    "from plugins.conformance.child import main; main()"
-)
 _LINE = 64 * 1024 * 1024
 
 Doing = Callable[[str], None]
@@ -77,9 +71,8 @@ async def _tried(
         source.locate()
     except PluginLoadError as error:
         return _broken(source, error.reason), ""
-    search = [*(str(path) for path in source.paths), _CORRAL]
     last = "starting"
-    async with _child(search) as process:
+    async with _child(source) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the process was started with pipes")
         job = {
@@ -113,24 +106,29 @@ def _stuck(source: Source, problem: str) -> Report:
 
 
 @asynccontextmanager
-async def _child(search: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _ENTRY, json.dumps(search),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        # A plugin is given its secrets; what it finds in the environment here it will not there.
-        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
-        limit=_LINE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        # Not process.kill(), which may reap the process before the loop can.
-        with suppress(ProcessLookupError):
-            if process.returncode is None:
-                os.kill(process.pid, signal.SIGKILL)
-        await process.wait()
+async def _child(source: Source) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The process, cut off from the machine as far as that is possible here."""
+    how = await confinement(source.name, unconfined=True)
+    with TemporaryDirectory() as folder:
+        start = launch(source, Path(folder), how, program="plugins.conformance.child")
+        process = await asyncio.create_subprocess_exec(
+            *start.command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=start.environment,
+            cwd="/",
+            start_new_session=True,
+            limit=_LINE,
+        )
+        try:
+            yield process
+        finally:
+            # Not process.kill(), which may reap the process before the loop can.
+            with suppress(ProcessLookupError):
+                if process.returncode is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
 
 
 async def _isolation(source: Source, script: Script, digest: str) -> Check:

@@ -18,7 +18,7 @@ _PACKAGES = ("guards", "policies", "plugins")
 _ENTRY = (
     "import sys, json; search, sys.prefix = json.loads(sys.argv[1]); sys.exec_prefix = sys.prefix;"
     "sys.path.extend(search); sys.modules['click'] = None; import httpx; del sys.modules['click'];"
-    "from plugins.isolation.worker import main; main()"
+    "from importlib import import_module; import_module(sys.argv[2]).main()"
 )
 """Packages that look beside themselves, as for a program they came with, go by the prefix. Without
 click, httpx leaves out its command line, which would load a fifth of all that the process loads."""
@@ -106,8 +106,18 @@ async def _trial(program: str, flags: tuple[str, ...]) -> str:
     return "" if process.returncode == 0 else (words[0][:200] if words else "it failed")
 
 
-def launch(source: Source, folder: Path, how: Confinement) -> Launch:
-    """The command that starts the process of a plugin.
+WORKER = "plugins.isolation.worker"
+"""The program of an isolated plugin."""
+
+
+def launch(source: Source, folder: Path, how: Confinement, *, program: str = WORKER) -> Launch:
+    """The command that starts a process for a plugin.
+
+    Args:
+        source: the plugin, whose code the process can see.
+        folder: where it can write.
+        how: what else it can see.
+        program: the module whose ``main`` it runs.
 
     Raises:
         PluginLoadError: the plugin's package is not there.
@@ -115,7 +125,7 @@ def launch(source: Source, folder: Path, how: Confinement) -> Launch:
     code = source.locate()
     search = _search(source, code)
     told = json.dumps([[str(path) for path in search], sys.prefix])
-    python = (_interpreter(), "-I", "-S", "-B", "-c", _ENTRY, told)
+    python = (_interpreter(), "-I", "-S", "-B", "-c", _ENTRY, told, program)
     match how:
         case Unconfined():
             return Launch(command=python, environment=_environment("/"), folder=str(folder))

@@ -10,6 +10,7 @@ from plugins.conformance.supervise import supervise
 from plugins.conformance.watch import Sight
 from plugins.source import Source
 from tests.plugins.conformance import honest
+from tests.plugins.isolation.conftest import bwrap
 
 HEAD = """
 from plugins.sdk import Manifest, Plugin, SideEffect, tool
@@ -93,6 +94,15 @@ async def test_a_plugin_that_changes_what_it_says_is_found(tmp_path: Path) -> No
     (check,) = report.failures
     assert check.id == "isolation.opens"
     assert "the same always" in check.detail
+
+
+@bwrap
+async def test_a_plugin_that_is_tried_is_cut_off_from_the_machine(tmp_path: Path) -> None:
+    witness = tmp_path.parent / "witness"
+    body = f"import pathlib; pathlib.Path({str(witness)!r}).touch()"
+    report = await supervise(written(tmp_path, body=body))
+    assert "calls.plain" in {check.id for check in report.checks}, "it was called"
+    assert not witness.exists(), "but wrote to a folder that only it can see"
 
 
 @pytest.mark.parametrize(
