@@ -151,6 +151,8 @@ class Calling:
             case Ask():
                 if grant is None:
                     self._step(wanted, Stage.ASKED)
+                    # It is counted when it runs, as the call that it is now.
+                    self.tally.subtract((bound.manifest.name, wanted.digest))
                     return NeedsApproval(
                         call=call,
                         plugin=bound.manifest.name,

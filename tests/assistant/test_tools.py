@@ -561,9 +561,9 @@ async def test_i7_a_word_given_before_a_crash_is_none_about_repeating() -> None:
     runs = []
 
     @tool(side_effect=SideEffect.IRREVERSIBLE)
-    async def wire(to: str) -> str:
+    async def wire(to: str, access: Access) -> str:
         """Wire money, and break while at it."""
-        runs.append(to)
+        runs.append((to, access.key))
         if len(runs) == 1:
             raise RuntimeError
         return "wired"
@@ -582,6 +582,7 @@ async def test_i7_a_word_given_before_a_crash_is_none_about_repeating() -> None:
     (second,) = of(ApprovalNeeded, await bench.ask(asking))
     assert second.asked.id != first.asked.id
     assert second.asked.clause == "act-twice"
-    assert runs == ["mallory"]
+    assert len(runs) == 1
     assert released(await bench.answer(second.asked.id, True)) == "Done."
-    assert runs == ["mallory", "mallory"]
+    # The same key, by which a service knows that it is the same payment.
+    assert runs[0] == runs[1]
