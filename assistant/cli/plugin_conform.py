@@ -90,9 +90,8 @@ def show(report: Report, terminal: Terminal) -> None:
 def _show(check: Check, width: int, terminal: Terminal) -> None:
     word, style = _SHOWN[check.outcome]
     terminal.line(f"  {word}  {check.id.ljust(width)}  {check.title}", style)
-    if check.detail:
-        for problem in check.detail.split("; and "):
-            terminal.line(f"        {' ' * width}{problem}")
+    for problem in check.detail.splitlines():
+        terminal.line(f"        {problem}")
 
 
 def _teller(terminal: Terminal) -> Callable[[str], None]:

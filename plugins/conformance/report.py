@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at. ``detail`` says of a failure how to mend it."""
+    """One thing that was looked at. ``detail`` says of a failure how to mend it, line by line."""
 
     id: str
     title: str
@@ -83,5 +83,6 @@ def judged(id: str, title: str, problems: list[str], *, applies: bool = True) ->
     if not problems:
         return Check(id=id, title=title, outcome=Outcome.PASSED)
     told = list(dict.fromkeys(problems))
-    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
-    return Check(id=id, title=title, outcome=Outcome.FAILED, detail="; ".join(told[:3]) + more)
+    more = [f"and {len(told) - 3} more like it"] if len(told) > 3 else []
+    detail = "\n".join([*told[:3], *more])
+    return Check(id=id, title=title, outcome=Outcome.FAILED, detail=detail)
