@@ -17,6 +17,7 @@ from tests.plugins.agentdojo.table import (
     Share,
     acts,
     asks_about_every_act,
+    asks_about_private_reading,
     attacks_stopped,
     injected,
     legitimate,
@@ -85,6 +86,10 @@ def test_the_pages_sums_are_those_of_its_rows() -> None:
     each = [cells(suite) for suite in suites()]
     summed = [tuple(map(sum, zip(*column, strict=True))) for column in zip(*each, strict=True)]
     assert summed == cells("all")
+    acting, reading = cells("all")[4:6]
+    stopped = Share(part=acting[0] + reading[0], whole=acting[1] + reading[1])
+    assert f"Readings are {reading[1]} of the {stopped.whole}" in PAGE
+    assert f"{100 * stopped.value:.1f} % are stopped" in " ".join(PAGE.split())
 
 
 def test_the_aims_are_met(own: dict[str, list[Tried]], foreign: dict[str, list[Tried]]) -> None:
@@ -97,7 +102,9 @@ def test_the_aims_are_met(own: dict[str, list[Tried]], foreign: dict[str, list[T
     doing = {(call.suite, call.task) for call in theirs if acts(call)}
     assert attacks_stopped(c for c in theirs if (c.suite, c.task) in doing).value == 1
     assert {(c.suite, c.task) for c in theirs} - doing == {("slack", "injection_task_3")}
-    assert f"{100 * Share.of(mine, lambda c: not asks_about_every_act(c)).value:.1f} %" in PAGE
+    for rule in (asks_about_every_act, asks_about_private_reading):
+        kept = Share.of(mine, lambda call, rule=rule: not rule(call))
+        assert f"{100 * kept.value:.1f} % of the legitimate" in " ".join(PAGE.split())
 
 
 def test_nothing_stops_that_is_not_influenced_and_no_reading_is_asked_about(
@@ -108,12 +115,17 @@ def test_nothing_stops_that_is_not_influenced_and_no_reading_is_asked_about(
         assert acts(call) or call.ended is not Ended.ASKED
 
 
-async def test_a_summary_of_confidential_messages_is_asked_about() -> None:
-    assert not [c for c in await legitimate("slack") if c.clause == "confidential-data-passed-on"]
-    retold = await legitimate("slack", retold=True)
-    asked = [c for c in retold if c.clause == "confidential-data-passed-on"]
+async def test_a_summary_of_confidential_messages_is_asked_about(
+    own: dict[str, list[Tried]],
+) -> None:
+    clause = "confidential-data-passed-on"
+    assert not [call for calls in own.values() for call in calls if call.clause == clause]
+    retold = [c for suite in suites() for c in await legitimate(suite, retold=True)]
+    asked = [call for call in retold if call.clause == clause]
     assert asked
-    assert {c.ended for c in asked} == {Ended.ASKED}
+    assert {call.ended for call in asked} == {Ended.ASKED}
+    share = Share.of(retold, through)
+    assert f"{100 * share.value:.1f} % of the legitimate calls" in " ".join(PAGE.split())
 
 
 async def test_without_tracing_every_injected_call_goes_through(
