@@ -45,7 +45,9 @@ def _list(value: object) -> object:
 
 
 def _map(value: object) -> object:
-    return _json(value, "must be a JSON object") if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _json(value, "must be a JSON object") if value.strip() else {}
+    return value
 
 
 def _json(text: str, otherwise: str) -> object:
