@@ -23,7 +23,7 @@ from plugins.isolation.calls import Call, Calls
 from plugins.isolation.confinement import Launch
 from plugins.isolation.messages import FromCorral, FromPlugin
 from plugins.isolation.meter import Meter
-from plugins.isolation.relay import Relay
+from plugins.isolation.relay import Line, Relay
 from plugins.isolation.wire import WireError
 from plugins.result import Result
 
@@ -62,6 +62,7 @@ class Process:
         self._reader = reader
         self._writer = writer
         self._meter = Meter(loop.time)
+        self._line = Line(send=self.send, flush=self._drained)
         self._calls = Calls()
         self._setup: Relay | None = None
         self._greeting: asyncio.Queue[FromPlugin] = asyncio.Queue(maxsize=2)
@@ -129,9 +130,7 @@ class Process:
 
     def serve_setup(self, http: httpx.AsyncClient, cache: Store) -> None:
         """What the plugin itself may reach, outside of calls."""
-        self._setup = Relay(
-            http=http, store=cache, progress=_unheard, send=self.send, flush=self._drained
-        )
+        self._setup = Relay(http=http, store=cache, progress=_unheard, line=self._line)
 
     async def greeted(self) -> FromPlugin:
         """What it says of itself before it takes calls.
@@ -165,8 +164,7 @@ class Process:
             http=access.http,
             store=access.store,
             progress=access.progress,
-            send=self.send,
-            flush=self._drained,
+            line=self._line,
         )
         call = self._calls.new(tool, relay)
         try:

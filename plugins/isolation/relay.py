@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -11,6 +13,8 @@ from plugins.isolation.messages import Fetch, Fetched, Keep, Refused, Stored
 from plugins.isolation.wire import LARGEST_BODY
 
 _AT_ONCE = 32
+_LARGE = 64 * 1024
+_LARGE_AT_ONCE = 4
 _WORDS = 100
 _LONGEST_WORD = 200
 
@@ -23,6 +27,21 @@ _DECODED = {"content-encoding", "content-length", "transfer-encoding", "connecti
 Answer = Fetched | Stored | Refused
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The way to one process, shared by all of its calls.
+
+    Attributes:
+        send: gives the process an answer.
+        flush: waits until it has taken it.
+        large: how many large bodies are held for it at a time; more wait.
+    """
+
+    send: Callable[[Answer], None]
+    flush: Callable[[], Awaitable[None]]
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))
+
+
 class Relay:
     """One call's requests, held to what the call itself was given.
 
@@ -30,8 +49,7 @@ class Relay:
         http: the call's client, bound to its hosts.
         store: the call's store.
         progress: where its words for the user go.
-        send: gives an answer to the process.
-        flush: waits until the process has taken it.
+        line: the way back to the process.
     """
 
     def __init__(
@@ -40,21 +58,20 @@ class Relay:
         http: httpx.AsyncClient,
         store: Store,
         progress: Callable[[str], None],
-        send: Callable[[Answer], None],
-        flush: Callable[[], Awaitable[None]],
+        line: Line,
     ) -> None:
         self._http = http
         self._store = store
         self._progress = progress
-        self._send = send
-        self._flush = flush
+        self._line = line
         self._tasks: set[asyncio.Task[None]] = set()
         self._words = 0
 
     def take(self, ask: Fetch | Keep) -> None:
         """Begin to do what is asked for; the answer goes to ``send``."""
         if len(self._tasks) >= _AT_ONCE:
-            self._send(Refused(ask=ask.ask, error="ToolError", text="too many requests at once"))
+            refused = Refused(ask=ask.ask, error="ToolError", text="too many requests at once")
+            self._line.send(refused)
             return
         task = asyncio.create_task(self._answer(ask))
         self._tasks.add(task)
@@ -72,16 +89,21 @@ class Relay:
             task.cancel()
 
     async def _answer(self, ask: Fetch | Keep) -> None:
-        try:
-            self._send(await (self._fetch(ask) if isinstance(ask, Fetch) else self._keep(ask)))
-        except (httpx.HTTPError, httpx.InvalidURL, PluginError) as error:
-            self._send(_refused(ask.ask, error))
-        except Exception as error:  # noqa: BLE001 - the edge to another process, which waits for an answer
-            # A header that is none, a store that is away: nothing that the plugin need know of.
-            self._send(Refused(ask=ask.ask, error="ToolError", text=type(error).__name__))
-        await self._flush()
+        async with AsyncExitStack() as held:
+            try:
+                answer = await (
+                    self._fetch(ask, held) if isinstance(ask, Fetch) else self._keep(ask)
+                )
+                self._line.send(answer)
+            except (httpx.HTTPError, httpx.InvalidURL, PluginError) as error:
+                self._line.send(_refused(ask.ask, error))
+            except Exception as error:  # noqa: BLE001 - the edge to a process that waits for an answer
+                # A header that is none, a store that is away: nothing that the plugin need know of.
+                text = type(error).__name__
+                self._line.send(Refused(ask=ask.ask, error="ToolError", text=text))
+            await self._line.flush()
 
-    async def _fetch(self, ask: Fetch) -> Answer:
+    async def _fetch(self, ask: Fetch, held: AsyncExitStack) -> Answer:
         if len(ask.body) > LARGEST_BODY:
             raise ToolError(f"a request may have {LARGEST_BODY} bytes")
         headers = [(name, value) for name, value in ask.headers if _theirs(name, value)]
@@ -89,12 +111,16 @@ class Relay:
         response = await self._http.send(
             request, stream=True, follow_redirects=ask.follow_redirects
         )
+        body, large = bytearray(), False
         try:
-            body = bytearray()
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > LARGEST_BODY:
                     raise ToolError(f"a response may have {LARGEST_BODY} bytes")
+                if len(body) > _LARGE and not large:
+                    # Held until the process has it, so that one that does not read costs no more.
+                    await held.enter_async_context(self._line.large)
+                    large = True
         finally:
             await response.aclose()
         kept = [(n, v) for n, v in response.headers.multi_items() if n.lower() not in _DECODED]

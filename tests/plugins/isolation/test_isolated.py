@@ -250,6 +250,24 @@ async def test_a_store_that_is_away_is_an_answer(opening: Opening) -> None:
             await keep.run({}, means(store=Away()))
 
 
+async def test_one_that_does_not_take_its_answers_is_ended(
+    opening: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_WRITE_SECONDS", 0.2)
+    asked: list[httpx.Request] = []
+
+    def large(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, content=b"x" * 1_000_000)
+
+    async with opening() as installed:
+        (ignore,) = [tool for tool in installed.tools if tool.name == "ignore"]
+        with pytest.raises(PluginEndedError, match="does not listen"):
+            await ignore.run({}, means(respond=large))
+        assert len(asked) == 8
+        assert (await call(installed, "echo", text="a new one")).content == "a new one"
+
+
 async def test_an_operators_plugin_file_isolates_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

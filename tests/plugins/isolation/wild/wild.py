@@ -174,6 +174,9 @@ async def huge() -> str:
     return "x" * (17 * 1024 * 1024)
 
 
+TASKS: set[asyncio.Future[Any]] = set()
+
+
 def attempt(what: Callable[[], object]) -> str:
     try:
         what()
@@ -212,6 +215,16 @@ async def reach(port: int) -> str:
 
 
 @tool()
+async def ignore(access: Access) -> str:
+    """Ask for a lot, and never take it."""
+    for number in range(8):
+        TASKS.add(asyncio.ensure_future(access.http.get(f"https://example.com/{number}")))
+    await asyncio.sleep(0.01)
+    threading.Event().wait()
+    return "never"
+
+
+@tool()
 async def tire() -> int:
     """Use up its processor time, as the kernel sees it; says which process it was."""
     os.kill(os.getpid(), signal.SIGXCPU)
@@ -241,9 +254,6 @@ async def linger(access: Access) -> str:
     return "over"
 
 
-TASKS: set[asyncio.Task[None]] = set()
-
-
 @tool()
 async def lingered() -> str:
     """What came of going on."""
@@ -268,7 +278,7 @@ async def fork(most: int) -> list[int]:
 
 TOOLS = (
     echo, rich, visit, keep, chatter, cannot, broken, leave, die, hang, deaf, hog, huge, look,
-    reach, fork, tire, linger, lingered,
+    reach, fork, ignore, tire, linger, lingered,
 )  # fmt: skip
 
 MANIFEST = Manifest(
