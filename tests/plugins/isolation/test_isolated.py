@@ -225,8 +225,10 @@ async def test_a_process_that_has_used_up_its_time_is_replaced_after_its_calls(
     async with opening() as installed:
         hanging = asyncio.create_task(call(installed, "hang"))
         first = (await call(installed, "tire")).artifact
-        second = (await call(installed, "tire")).artifact
-        assert first != second
+        second = first
+        async with asyncio.timeout(10):
+            while second == first:  # the word that it is tired may come after its answer
+                second = (await call(installed, "tire")).artifact
         assert {state(first), state(second)} <= {"S", "R"}
         assert not hanging.done(), "its other calls go on"
         hanging.cancel()
