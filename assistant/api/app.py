@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assistant.api import answers, approvals, docs_page, endpoints
+from assistant.api import answers, approvals, docs_page, endpoints, previews, tool_list
 from assistant.api.approval_request import ApprovalRequest
 from assistant.api.chat_request import ChatRequest
 from assistant.api.failures import ApiError, Reporter
@@ -23,6 +23,7 @@ from assistant.api.metrics import Metrics
 from assistant.api.moderation_request import ModerationRequest
 from assistant.api.openapi import body_of, describe, stream_of
 from assistant.api.parts import Parts, Tools
+from assistant.api.preview_request import PreviewRequest
 from assistant.bootstrap import Assistant, Progress, assemble
 from assistant.clock import Clock, Ids, SystemClock, random_id
 from assistant.errors import CorralError
@@ -171,6 +172,14 @@ def _add_routes(app: FastAPI) -> None:
         answers.ChatCompletion,
         success={"content": stream_of(answers.ChatCompletionChunk)},
         openapi_extra=body_of(ApprovalRequest),
+    )
+    add("/v1/tools", tool_list.tools, "GET", tool_list.ToolList)
+    add(
+        "/v1/images/previews",
+        previews.image_previews,
+        "POST",
+        previews.Preview,
+        openapi_extra=body_of(PreviewRequest),
     )
     add("/v1/models", endpoints.models, "GET", answers.ModelList)
     add("/v1/models/{model:path}", endpoints.model, "GET", answers.Model)

@@ -12,6 +12,7 @@ from assistant.api.approval_request import ApprovalRequest
 from assistant.api.chat_request import ChatRequest
 from assistant.api.judge_request import JudgeRequest
 from assistant.api.moderation_request import ModerationRequest
+from assistant.api.preview_request import PreviewRequest
 
 _REF = "#/components/schemas/{model}"
 _EXTRA: tuple[type[BaseModel], ...] = (
@@ -19,6 +20,7 @@ _EXTRA: tuple[type[BaseModel], ...] = (
     ModerationRequest,
     JudgeRequest,
     ApprovalRequest,
+    PreviewRequest,
     ChatCompletionChunk,
 )
 

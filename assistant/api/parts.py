@@ -10,6 +10,7 @@ from assistant.api.readiness import Readiness
 from assistant.audit.moderated import LoggedDecisions
 from assistant.bootstrap import Assistant
 from assistant.clock import Clock, Ids
+from assistant.preview_desk import PreviewDesk
 from policies.moderation import Moderator
 
 
@@ -31,6 +32,7 @@ class Parts:
     tools: Tools
     capacity: Capacity = field(init=False)
     desk: Desk = field(init=False)
+    previews: PreviewDesk = field(init=False)
     readiness: Readiness = field(init=False)
     started: int = field(init=False)
 
@@ -52,7 +54,17 @@ class Parts:
             most_bytes=settings.max_body_bytes,
             most_chars=settings.max_input_chars,
         )
+        previews = PreviewDesk(
+            broker=assistant.broker,
+            panel=assistant.panel,
+            policy=assistant.policy,
+            log=assistant.log,
+            entries=assistant.entries,
+            ids=tools.ids,
+            observe=metrics.judged,
+        )
         object.__setattr__(self, "capacity", capacity)
         object.__setattr__(self, "desk", desk)
+        object.__setattr__(self, "previews", previews)
         object.__setattr__(self, "readiness", Readiness(assistant.health))
         object.__setattr__(self, "started", int(tools.clock.now()))

@@ -19,6 +19,7 @@ from assistant.turn import Turn
 from guards.conversation import Subject
 from guards.panel import Panel, PanelVerdict, Seat
 from guards.verdict import Verdict
+from plugins.broker import Broker
 from policies.bundle import Policy
 from policies.decision import Allow, Basis, Refuse
 from policies.schema import Retention
@@ -122,10 +123,13 @@ def assistant(
     log: Any = None,
     health: dict[str, str] | None = None,
     approvals: Any = None,
+    broker: Broker | None = None,
     **overrides: Any,
 ) -> Any:
     """What the interface needs of an assistant, scripted."""
     guard = guard or ScriptedGuard()
+    panel = Panel([Seat(guard=guard, subjects=guard.subjects)])
+    policy = policy or POLICY
     states = {"engine": "ok", "memory": "ok", "log": "ok", "guards": "ok"} | (health or {})
 
     async def ask() -> dict[str, str]:
@@ -133,8 +137,9 @@ def assistant(
 
     return SimpleNamespace(
         settings=settings(**overrides),
-        policy=policy or POLICY,
-        panel=Panel([Seat(guard=guard, subjects=guard.subjects)]),
+        policy=policy,
+        panel=panel,
+        broker=broker or Broker(panel=panel, policy=policy),
         log=log or InMemoryDecisionLog(clock=SystemClock()),
         entries=EntryBodies(pseudonyms=Pseudonyms(b"0" * 32), retention=Retention.NONE),
         engine=SimpleNamespace(model="tiny-llama"),

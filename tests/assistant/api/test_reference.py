@@ -35,6 +35,9 @@ from assistant.api.gate import OPEN_PATHS
 from assistant.api.judge_request import JudgeRequest
 from assistant.api.metrics import Metrics
 from assistant.api.moderation_request import ModerationRequest
+from assistant.api.preview_request import PreviewRequest
+from assistant.api.previews import Preview
+from assistant.api.tool_list import Tool
 from policies.moderation import CATEGORIES
 from tests.assistant.api import scripted
 from tests.assistant.api.scripted import ScriptedOrchestrator
@@ -138,6 +141,8 @@ def test_every_path_is_documented_with_its_key() -> None:
         ("Reply", set(CorralAnswer.model_fields)),
         ("Moderations", {*ModerationRequest.model_fields, *ModerationResult.model_fields}),
         ("Approvals", {*Approval.model_fields, *ApprovalRequest.model_fields}),
+        ("Tools", set(Tool.model_fields)),
+        ("Image previews", {*PreviewRequest.model_fields, *Preview.model_fields}),
         ("Judge", {*JudgeRequest.model_fields, *JudgementResult.model_fields}),
     ],
 )

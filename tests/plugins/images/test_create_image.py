@@ -1,79 +1,26 @@
 """Pictures come from a service over loopback, and what it does wrong goes no further."""
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 
 from plugins.errors import PluginLoadError, ToolError
-from plugins.http.client import open_client
-from plugins.http.limits import HttpLimits
 from plugins.images import ImagesOptions, create_image_tool, plugin
 from plugins.images.service import SECRET
 from plugins.result import Result
 from plugins.testing import access, rehearse
-from tests.plugins.http.world import Server, answer, redirect, serving
+from tests.plugins.http.world import answer, redirect, serving
+from tests.plugins.images.service import PATH, PNG, Service, body, client, json_answer
 from tests.plugins.images.test_picture import painted
-
-PATH = "/v1/images/generations"
-PNG = painted("PNG")
-
-
-def body(data: bytes = PNG) -> bytes:
-    return json.dumps(
-        {"created": 1, "data": [{"b64_json": base64.b64encode(data).decode()}]}
-    ).encode()
-
-
-def json_answer(value: object, status: int = 200) -> bytes:
-    return answer(json.dumps(value).encode(), status=status, kind="application/json")
-
-
-class Service:
-    """An image service in OpenAI's format; remembers what was asked."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.asked: list[dict[str, Any]] = []
-        self.came = asyncio.Event()
-        self.gone = asyncio.Event()
-        self.reply = answer(body(), kind="application/json")
-        self.hangs = False
-        server.pages[PATH] = self._serve
-
-    async def _serve(
-        self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        lines = head.decode().lower().split("\r\n")
-        (length,) = (int(line[16:]) for line in lines if line.startswith("content-length: "))
-        self.asked.append(json.loads(await reader.readexactly(length)))
-        self.came.set()
-        if self.hangs:
-            await reader.read()
-            self.gone.set()
-            return
-        writer.write(self.reply)
 
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     async with serving() as server:
         yield Service(server)
-
-
-@asynccontextmanager
-async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    place = service.server.place
-    async with open_client(
-        hosts=(place,), private_hosts=(place,), limits=HttpLimits(total_seconds=5)
-    ) as opened:
-        yield opened
 
 
 async def created(

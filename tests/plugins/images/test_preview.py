@@ -34,10 +34,10 @@ class Painter:
     most_at_once: int = 0
     hang_up: float = 0.0
 
-    async def judge(self, prompt: str) -> bool:
+    async def judge(self, prompt: str) -> str | None:
         await asyncio.sleep(0.1)
         self.judged.append(prompt)
-        return "blood" not in prompt
+        return "blood" if "blood" in prompt else None
 
     async def create(self, prompt: str) -> str:
         assert prompt in self.judged
@@ -54,7 +54,7 @@ class Painter:
             self.ended.append(prompt)
         return f"picture of {prompt}"
 
-    def previews(self) -> Previews[str]:
+    def previews(self) -> Previews[str, str, str]:
         return Previews(judge=self.judge, create=self.create, pause=0.4)
 
 
@@ -112,7 +112,7 @@ async def test_other_users_and_sessions_are_left_alone() -> None:
 async def test_what_is_judged_unfit_is_never_sent() -> None:
     painter = Painter()
     shown = await painter.previews().show("blood everywhere", user="u", session="s")
-    assert shown == Declined()
+    assert shown == Declined("blood")
     assert painter.begun == []
 
 
@@ -120,14 +120,15 @@ async def test_what_is_judged_unfit_is_never_sent() -> None:
 async def test_a_judge_that_fails_lets_nothing_through() -> None:
     painter = Painter()
 
-    async def broken(prompt: str) -> bool:
+    async def broken(prompt: str) -> str | None:
         raise RuntimeError("no guard")
 
     previews = Previews(judge=broken, create=painter.create)
     with pytest.raises(RuntimeError, match="no guard"):
         await previews.show("a fox", user="u", session="s")
     assert painter.begun == []
-    assert await painter.previews().show("a fox", user="u", session="s")
+    shown = await painter.previews().show("a fox", user="u", session="s")
+    assert shown == Shown("picture of a fox")
 
 
 @virtually
