@@ -27,6 +27,7 @@ from plugins.testing import FakeHTTP, FakeStore
 SILENCE = 15.0
 """Seconds without a word from the process; longer than any trial takes."""
 
+_BEGIN_SECONDS = 60.0
 _LINE = 64 * 1024 * 1024
 
 Doing = Callable[[str], None]
@@ -71,7 +72,7 @@ async def _tried(
         source.locate()
     except PluginLoadError as error:
         return _broken(source, error.reason), ""
-    last = "starting"
+    last, begun = "starting", False
     async with _child(source) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the process was started with pipes")
@@ -84,7 +85,7 @@ async def _tried(
         process.stdin.close()
         while True:
             try:
-                async with asyncio.timeout(silence):
+                async with asyncio.timeout(silence if begun else _BEGIN_SECONDS):
                     line = await process.stdout.readline()
             except TimeoutError:
                 blocks = "blocks everything; await what takes time, or use asyncio.to_thread"
@@ -96,7 +97,7 @@ async def _tried(
                 return Report.from_json(said["report"]), said["digest"]
             if "broken" in said:
                 return _broken(source, said["broken"]), ""
-            last = said["doing"]
+            last, begun = said["doing"], True
             doing(last)
 
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guards.conversation import Confidentiality
@@ -31,6 +31,7 @@ def carried(message: messages.FromPlugin) -> messages.FromPlugin:
     return wire.from_plugin(framed[wire.HEAD :])
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=200))
 def test_bytes_are_a_message_or_nonsense(body: bytes) -> None:
     for parse in (wire.from_plugin, wire.from_corral):
@@ -38,6 +39,7 @@ def test_bytes_are_a_message_or_nonsense(body: bytes) -> None:
             parse(body)
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(), JSON, max_size=5), st.sampled_from(["returned", "told", "fetch"]))
 def test_json_is_a_message_or_nonsense(fields_: dict[str, Any], kind: str) -> None:
     with pytest.raises(WireError):
@@ -50,6 +52,7 @@ def test_deep_nonsense_is_nonsense() -> None:
         wire.from_plugin(deep)
 
 
+@settings(max_examples=50)
 @given(
     content=st.text(),
     artifact=JSON,

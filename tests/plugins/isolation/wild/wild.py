@@ -130,14 +130,9 @@ async def die(how: str) -> str:
             ctypes.string_at(0)
         case "garbage":
             shout(FRAME.pack(7) + b"garbage")
-        case "oversized":
-            shout(FRAME.pack(0xFFFFFFFF))
         case "forged":
             body = b'{"kind":"raised","call":99999,"fault":"tool"}'
             shout(FRAME.pack(len(body)) + body)
-        case "again":
-            body = b'{"kind":"opened","tools":[]}'
-            shout(*[FRAME.pack(len(body)) + body] * 3)
         case "flood":
             body = b'{"kind":"told","call":0,"text":"x"}'
             shout(*[(FRAME.pack(len(body)) + body) * 100] * 1000)
