@@ -279,8 +279,11 @@ class Rounds:
         if any(c.name in bound and bound[c.name].tool.effect for c in calls):
             outcomes = await self._one_by_one(course, past, calls)
         else:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._one(course, past, call)) for call in calls]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(self._one(course, past, call)) for call in calls]
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from None
             outcomes = [task.result() for task in tasks]
         return self._taken(course, progress, reply, calls, outcomes)
 

@@ -9,7 +9,12 @@ import pytest
 
 from assistant.engine.optional_tools import OptionalTools
 from assistant.engine.protocol import CompletionRequest
-from assistant.errors import EngineRequestError, InvalidTurnError, UnknownApprovalError
+from assistant.errors import (
+    EngineRequestError,
+    InvalidTurnError,
+    LogUnavailableError,
+    UnknownApprovalError,
+)
 from assistant.events import (
     ApprovalNeeded,
     Cited,
@@ -23,6 +28,7 @@ from assistant.events import (
 )
 from assistant.orchestrator import ToolCalls, TurnLimits
 from assistant.plain import plain_messages
+from assistant.testing.decision_log import InMemoryDecisionLog
 from assistant.testing.scripted_engine import Fail, ScriptedEngine, Step, call, say
 from assistant.testing.scripted_guard import ScriptedGuard
 from guards.conversation import Confidentiality, Integrity, Role, Source, ToolCall, text_message
@@ -586,3 +592,20 @@ async def test_i7_a_word_given_before_a_crash_is_none_about_repeating() -> None:
     assert released(await bench.answer(second.asked.id, True)) == "Done."
     # The same key, by which a service knows that it is the same payment.
     assert runs[0] == runs[1]
+
+
+async def test_a_log_that_fails_while_tools_run_side_by_side_is_told_as_what_it_is() -> None:
+    class Full(InMemoryDecisionLog):
+        def append(self, kind: str, body: dict[str, Any]) -> str:
+            if kind == "call":
+                raise LogUnavailableError("decision log: cannot be written")
+            return super().append(kind, body)
+
+    twice = call(
+        ToolCall(id="c1", name="find", arguments='{"query": "a"}'),
+        ToolCall(id="c2", name="find", arguments='{"query": "b"}'),
+    )
+    bench = Bench(script(twice), tools=[find])
+    bench.orchestrator._log = Full(clock=bench.clock)
+    with pytest.raises(LogUnavailableError):
+        await bench.ask(turn("Look both up"))
