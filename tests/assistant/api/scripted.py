@@ -123,7 +123,7 @@ def assistant(
     log: Any = None,
     health: dict[str, str] | None = None,
     approvals: Any = None,
-    broker: Broker | None = None,
+    broker: Any = None,
     **overrides: Any,
 ) -> Any:
     """What the interface needs of an assistant, scripted."""

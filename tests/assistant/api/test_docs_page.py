@@ -15,6 +15,8 @@ PATHS = {
     "/v1/judge": ["post"],
     "/v1/approvals": ["get"],
     "/v1/approvals/{approval}": ["get", "post"],
+    "/v1/tools": ["get"],
+    "/v1/images/previews": ["post"],
     "/v1/models": ["get"],
     "/v1/models/{model}": ["get"],
     "/healthz": ["get"],
@@ -52,7 +54,7 @@ async def test_every_path_is_described_and_every_reference_resolves() -> None:
 
 async def test_the_described_examples_are_valid() -> None:
     document = (await get("/openapi.json")).json()
-    for name in ("ChatRequest", "ModerationRequest", "JudgeRequest", "ApprovalRequest"):
+    for name in ("ChatRequest", "ModerationRequest", "JudgeRequest", "ApprovalRequest", "PreviewRequest"):
         schema = document["components"]["schemas"][name]
         validator = Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
         assert schema["examples"]
