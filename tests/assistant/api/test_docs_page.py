@@ -54,7 +54,13 @@ async def test_every_path_is_described_and_every_reference_resolves() -> None:
 
 async def test_the_described_examples_are_valid() -> None:
     document = (await get("/openapi.json")).json()
-    for name in ("ChatRequest", "ModerationRequest", "JudgeRequest", "ApprovalRequest", "PreviewRequest"):
+    for name in (
+        "ChatRequest",
+        "ModerationRequest",
+        "JudgeRequest",
+        "ApprovalRequest",
+        "PreviewRequest",
+    ):
         schema = document["components"]["schemas"][name]
         validator = Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
         assert schema["examples"]
