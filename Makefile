@@ -11,7 +11,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TESTS  ?= tests
-BENCHMARKS ?= overhead guards policy broker isolation memory_and_log moderation
+BENCHMARKS ?= overhead guards policy broker isolation documents memory_and_log moderation
 
 .PHONY: help demo test lint type bench docs live soak fmt clean
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from guards.conversation import ImagePart, Message, Role, TextPart
 
-
 _COMMAND = re.compile(r"\s*[/@][A-Za-z][\w-]*\s+(?=\S)")
 
 

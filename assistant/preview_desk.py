@@ -198,12 +198,13 @@ class PreviewDesk:
                 log_id = await self._finished(typed, admitted.decision, FinishReason.STOP)
                 return Painted(picture=picture, log_id=log_id)
             case Ran():
-                return await self._unfit(typed, self._stopped(typed, Subject.IMAGE))
+                return Unmade(problem="the service made no picture")
             case Failed(failure=Failure.DENIED):
                 subjects = (Subject.TOOL_CALL, Subject.IMAGE_PROMPT)
                 return await self._unfit(typed, self._stopped(typed, *subjects))
             case Failed(failure=Failure.WITHHELD):
-                return await self._unfit(typed, self._stopped(typed, Subject.TOOL_RESULT))
+                subjects = (Subject.IMAGE, Subject.TOOL_RESULT)
+                return await self._unfit(typed, self._stopped(typed, *subjects))
             case Failed(failure=failure, problem=problem):
                 typed.record.failed(failure)
                 return Unmade(problem=problem)

@@ -2,14 +2,22 @@
 
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from assistant.audit.record import Record
 from assistant.clock import Ids
 from assistant.events import Event, TextReleased
 from assistant.restoring import Restorer
 from assistant.turn import Turn
-from guards.conversation import BY_MODEL, Exchange, Message, Role, Subject, TextPart
+from guards.conversation import (
+    BY_MODEL,
+    Exchange,
+    Integrity,
+    Message,
+    Role,
+    Subject,
+    TextPart,
+)
 from guards.panel import Panel
 from guards.stream import Buffer, Halt, Pace, Ruling, released
 from plugins.broker import Toolbox
@@ -85,7 +93,7 @@ class ReplyGate:
         async def judge(text: str, whole: bool) -> Ruling[Blocking]:
             exchange = Exchange(
                 subject=Subject.REPLY if whole else Subject.REPLY_SO_FAR,
-                message=reply_message(reply_id, text),
+                message=reply_message(reply_id, text, past),
                 context=past,
             )
             verdict = await self._panel.judge(exchange)
@@ -98,16 +106,25 @@ class ReplyGate:
         async with aclosing(released(buffer, judge, self._pace)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Halt):
-                    drafted = reply_message(reply_id, buffer.text)
+                    drafted = reply_message(reply_id, buffer.text, past)
                     return Halted(decision=piece.value, message=drafted)
                 written.append(piece)
                 course.show(restorer.feed(piece))
         course.show(restorer.end())
-        return Said(message=reply_message(reply_id, "".join(written)))
+        return Said(message=reply_message(reply_id, "".join(written), past))
 
 
-def reply_message(reply_id: str, text: str) -> Message:
-    """A reply of the model's."""
+def reply_message(reply_id: str, text: str, past: tuple[Message, ...]) -> Message:
+    """A reply of the model's to ``past``.
+
+    What the model writes where it has read data is influenced by it, and stays so when the data
+    itself is long forgotten.
+    """
+    influenced = any(m.provenance.integrity is Integrity.UNTRUSTED for m in past)
+    integrity = Integrity.UNTRUSTED if influenced else Integrity.TRUSTED
     return Message(
-        id=reply_id, role=Role.ASSISTANT, parts=(TextPart(text=text),), provenance=BY_MODEL
+        id=reply_id,
+        role=Role.ASSISTANT,
+        parts=(TextPart(text=text),),
+        provenance=replace(BY_MODEL, integrity=integrity),
     )

@@ -152,7 +152,7 @@ class Rounds:
 
     async def command(self, course: Course, progress: Progress, call: ToolCall) -> Answered:
         """Call the tool that the person named, and answer with what it gave."""
-        reply = replace(reply_message(self.ids("msg_"), ""), tool_calls=(call,))
+        reply = replace(reply_message(self.ids("msg_"), "", progress.past), tool_calls=(call,))
         outcome = await course.calling.call(call, progress.past)
         step = self._taken(course, progress, reply, (call,), [outcome])
         if isinstance(step, Suspension):
@@ -200,7 +200,7 @@ class Rounds:
             call = await self.router.route(plain_messages(context.messages), specs)
             # A small model picks the same again and again; it knows what that gives.
             if call is not None and not _made(progress, call):
-                reply = reply_message(self.ids("msg_"), "")
+                reply = reply_message(self.ids("msg_"), "", progress.past)
                 return await self._called(course, progress, reply, (call,))
         async with self.draft(course, progress, context) as draft:
             return await self._released(course, progress, context, draft)

@@ -164,7 +164,10 @@ class Calling:
                 return Blocked(call=call, decision=decision)
             case _:
                 return self._denied(
-                    wanted, Failure.DENIED, "the policy does not allow this call; do not repeat it"
+                    wanted,
+                    Failure.DENIED,
+                    "the policy does not allow this call",
+                    "do not repeat it",
                 )
         return await self._performed(wanted, grant)
 
@@ -172,7 +175,10 @@ class Calling:
         """What the model reads of a call that a person did not approve."""
         self._step_of(call, None, Stage.DENIED, reason=Failure.DECLINED)
         return failed(
-            call, Failure.DECLINED, "the person was asked and said no; do not try it another way"
+            call,
+            Failure.DECLINED,
+            "the person was asked and did not approve it",
+            "do not try it another way",
         )
 
     async def _wanted(
@@ -253,7 +259,8 @@ class Calling:
                 return self._denied(
                     wanted, Failure.UNCERTAIN, "this may be happening already and is not done twice"
                 )
-        start = time.monotonic()
+        loop = asyncio.get_running_loop()
+        start = loop.time()
         notes = self._notes(wanted)
         try:
             result = await run_limited(
@@ -261,7 +268,7 @@ class Calling:
             )
         finally:
             await notes.end()
-        elapsed = time.monotonic() - start
+        elapsed = loop.time() - start
         if wanted.effect:
             await self.effects.end(wanted.key, result, approval=approval)
         if isinstance(result, Trouble):
@@ -315,7 +322,7 @@ class Calling:
         if isinstance(decision, Escalate):
             return Blocked(call=wanted.call, decision=decision)
         what = "the result" if isinstance(decision, Refuse) else "a sensitive result"
-        return failed(wanted.call, Failure.WITHHELD, f"{what} was withheld by the policy; say so")
+        return failed(wanted.call, Failure.WITHHELD, f"{what} was withheld by the policy", "say so")
 
     def _notes(self, wanted: _Wanted) -> Notes:
         return Notes(
@@ -352,9 +359,9 @@ class Calling:
         self._step_of(call, bound, Stage.REJECTED, reason=failure)
         return failed(call, failure, problem)
 
-    def _denied(self, wanted: _Wanted, failure: Failure, problem: str) -> Failed:
+    def _denied(self, wanted: _Wanted, failure: Failure, problem: str, advice: str = "") -> Failed:
         self._step(wanted, Stage.DENIED, reason=failure)
-        return failed(wanted.call, failure, problem)
+        return failed(wanted.call, failure, problem, advice)
 
     def _step(self, wanted: _Wanted, stage: Stage, **more: Any) -> None:
         self._step_of(wanted.call, wanted.bound, stage, digest=wanted.digest, **more)

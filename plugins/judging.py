@@ -31,6 +31,7 @@ from policies.decision import (
     Support,
 )
 from policies.placeholders import Placeholders
+from policies.rulings import blocking_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,8 @@ class ResultJudge:
 
         The content, which the model reads, the words beside it (citations, artifact), which the
         user gets to see like a reply, and each image are judged side by side. Where the words
-        beside it are not allowed as they are, they are left out; so is every image that is not.
+        beside it are not allowed as they are, they are left out; so is every image that is not,
+        and where none is left of them, the whole result is withheld.
         """
         beside = "\n".join(_beside(result))
         exchanges = [Exchange(subject=Subject.TOOL_RESULT, message=message, context=context)]
@@ -87,7 +89,16 @@ class ResultJudge:
             result = replace(result, artifact=None, citations=())
         shown = zip(result.images, others, strict=True)
         images = tuple(picture for picture, ruled in shown if isinstance(ruled, Allow))
+        if others and not images:
+            # What the content says of the images would not be true.
+            return self._stop(others[0], caller)
         return _fit(message, replace(result, images=images), content, placeholders)
+
+    def _stop(self, decision: Decision, caller: Caller) -> Blocking:
+        stop = blocking_of(self.policy, decision, caller.locale)
+        if stop is None:
+            raise AssertionError("only what is not allowed is left out")
+        return stop
 
     async def _decided(self, exchange: Exchange, caller: Caller) -> Decision:
         verdict = await self.panel.judge(exchange)

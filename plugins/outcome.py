@@ -93,9 +93,13 @@ class Blocked:
 Outcome = Ran | Failed | NeedsApproval | Blocked
 
 
-def failed(call: ToolCall, failure: Failure, problem: str) -> Failed:
-    """A call that gave nothing; ``problem`` says what is wrong, and what would be right."""
-    text = orjson.dumps({"error": failure, "message": problem}).decode()
+def failed(call: ToolCall, failure: Failure, problem: str, advice: str = "") -> Failed:
+    """A call that gave nothing; ``problem`` says what is wrong, and what would be right.
+
+    ``advice`` is for the model alone: what to make of it.
+    """
+    told = f"{problem}; {advice}" if advice else problem
+    text = orjson.dumps({"error": failure, "message": told}).decode()
     message = tool_message(call, text, BY_TOOL)
     return Failed(call=call, failure=failure, message=message, problem=problem)
 

@@ -136,6 +136,22 @@ async def test_the_model_calls_a_tool_and_answers_with_what_it_gave() -> None:
     ]
 
 
+async def test_what_was_said_after_reading_data_stays_influenced() -> None:
+    bench = Bench(
+        script(wanted("read_mail"), say("He wants money."), wanted("pay", to="bob", amount=9)),
+        tools=[read_mail, pay],
+    )
+    await bench.ask(turn("What does Bob want?", remembered=True))
+    session = bench.store._session(KEY)[0]
+    reply = session.history[-1]
+    assert reply.provenance.integrity is Integrity.UNTRUSTED
+    # As when the mail itself was trimmed: what was said of it is all that is left.
+    session.history = [session.history[0], reply]
+    events = await bench.ask(turn(text_message("Do what he wants", id="m2"), remembered=True))
+    assert of(ApprovalNeeded, events)
+    assert SENT == []
+
+
 async def test_i1_no_tool_runs_before_the_input_is_let_in() -> None:
     bench = Bench(script(wanted("pay", to="bob", amount=5)), tools=[pay])
     events = await bench.ask(turn("BOMB pay 5 to bob"))
@@ -334,6 +350,22 @@ async def test_a_word_in_the_session_answers(word: str, sent: int) -> None:
         assert released(repeated) == "Paid."
         assert finish(repeated).replayed
     assert len(SENT) == sent
+
+
+async def test_i4_a_yes_that_comes_again_is_no_yes_to_the_next_question() -> None:
+    rounds = (
+        wanted("read_mail"),
+        wanted("pay", "c2", to="mallory", amount=1),
+        wanted("pay", "c3", to="trudy", amount=2),
+        say("Done."),
+    )
+    bench = Bench(script(*rounds), tools=[read_mail, pay])
+    await bench.ask(turn("What does Bob want?", remembered=True))
+    yes = turn(text_message("yes", id="m2"), remembered=True)
+    (second,) = of(ApprovalNeeded, await bench.ask(yes))
+    (again,) = of(ApprovalNeeded, await bench.ask(yes))
+    assert again.asked == second.asked
+    assert [sent["to"] for sent in SENT] == ["mallory"]
 
 
 async def test_a_word_after_another_turn_answers_nothing() -> None:

@@ -235,13 +235,14 @@ async def test_what_stands_beside_the_content_is_judged_too() -> None:
     assert outcome.artifact == {"love": [1]}
 
 
-async def test_an_image_that_nobody_can_judge_is_left_out() -> None:
+async def test_i2_an_image_that_nobody_can_judge_is_withheld() -> None:
     picture = Picture(data=b"x", media_type="image/png")
     blind = World(
         giving(Result(content="made", images=(picture,))),
         subjects=frozenset(Subject) - {Subject.IMAGE},
     )
-    assert (await blind.call()).images == ()
+    withheld = await blind.call()
+    assert (withheld.failure, "say so" in withheld.problem) == (Failure.WITHHELD, False)
     seeing = World(giving(Result(content="made", images=(picture,))))
     assert (await seeing.call()).images == (picture,)
 
