@@ -43,7 +43,8 @@ class Approvals(Protocol):
         """Those that can still be answered, newest first; of one user or approver if given."""
 
     async def of_turn(self, key: SessionKey, turn: str) -> Approval | None:
-        """The latest one that the turn asked for."""
+        """The latest one that the turn asked for, or that was asked under its lease: a message
+        that answers one question may lead to the next, and come again."""
 
     async def open_question(self, key: SessionKey) -> Approval | None:
         """The one that the session's very last turn ended with, if it did.

@@ -95,6 +95,7 @@ class RedisApprovals:
                 names.approval(asked.id),
                 names.asked(asked.turn),
                 names.question,
+                names.asked(lease.turn if lease else asked.turn),
             ],
             [
                 lease.token if lease else "",

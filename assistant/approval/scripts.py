@@ -3,7 +3,7 @@
 from assistant.memory.scripts import Script
 
 ASK = Script("""
--- KEYS lock meta answer approval asked question
+-- KEYS lock meta answer approval asked question, asked of the message that led to it
 -- ARGV token or nothing, version, id, record, suspended turn, expiry, ttl (ms)
 if redis.call('EXISTS', KEYS[4]) == 1 then
   return redis.call('HGET', KEYS[4], 'token') == ARGV[1] and 1 or 0
@@ -18,6 +18,7 @@ redis.call('HSET', KEYS[4], 'token', ARGV[1], 'asked', ARGV[4], 'suspended', ARG
   'expires', ARGV[6], 'answer', 'waiting')
 redis.call('PEXPIRE', KEYS[4], ARGV[7])
 redis.call('SET', KEYS[5], ARGV[3], 'PX', ARGV[7])
+redis.call('SET', KEYS[7], ARGV[3], 'PX', ARGV[7])
 if ARGV[1] ~= '' then
   redis.call('SET', KEYS[6], ARGV[3], 'PX', ARGV[7])
   -- As at every other place, the lock itself is not propagated.

@@ -35,7 +35,8 @@ class InMemoryApprovals:
             self._store.suspend(lease, asked.id)
         place = (asked.key.tenant, asked.id)
         self._kept.setdefault(place, _Kept(approval=Approval(asked=asked), suspended=suspended))
-        self._of_turn[asked.key, asked.turn] = asked.id
+        for turn in (asked.turn, lease.turn if lease else asked.turn):
+            self._of_turn[asked.key, turn] = asked.id
 
     async def get(self, tenant: str, approval_id: str) -> Approval | None:
         """See :class:`Approvals`."""

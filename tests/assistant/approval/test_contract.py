@@ -39,6 +39,16 @@ async def test_asking_ends_the_turn_with_an_open_question(desk: Desk, key: Sessi
     assert (await opened(desk.store, key, "turn 2")).lease.version == lease.version
 
 
+async def test_the_message_that_led_to_a_question_is_known_by_it(
+    desk: Desk, key: SessionKey
+) -> None:
+    lease = (await opened(desk.store, key, "the yes to another question")).lease
+    await desk.approvals.ask(question(key), TURN, lease)
+    asked = Approval(asked=question(key))
+    assert await desk.approvals.of_turn(key, "the yes to another question") == asked
+    assert await desk.approvals.of_turn(key, "turn 1") == asked
+
+
 async def test_a_question_without_a_lease_is_nobodys_open_one(desk: Desk, key: SessionKey) -> None:
     await desk.approvals.ask(question(key), TURN, None)
     assert await desk.approvals.open_question(key) is None
