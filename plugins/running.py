@@ -77,12 +77,21 @@ async def run_limited(
 
 
 async def _end(task: "asyncio.Future[Result]", name: str) -> None:
+    """Cancel a tool and wait for its end, also when the turn is cancelled (once more) meanwhile."""
     task.cancel()
-    await asyncio.wait((task,), timeout=LAST_WORD)
+    loop = asyncio.get_running_loop()
+    until, cancelled = loop.time() + LAST_WORD, False
+    while not task.done() and loop.time() < until:
+        try:
+            await asyncio.wait((task,), timeout=until - loop.time())
+        except asyncio.CancelledError:
+            cancelled = True
     if not task.done():
         logger.error("tool %s does not end when it is cancelled", name)
     elif not task.cancelled():
         task.exception()  # nobody is left to hear of it
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _trouble(failure: Failure, problem: str) -> Trouble:

@@ -354,6 +354,31 @@ async def test_i8_a_turn_that_is_broken_off_ends_its_tool() -> None:
     assert ended.is_set()
 
 
+async def test_i8_a_turn_that_is_broken_off_at_a_tools_deadline_waits_for_its_end() -> None:
+    ending, may_end = asyncio.Event(), asyncio.Event()
+    ended = []
+
+    async def run(_arguments: Mapping[str, Any], _access: Access) -> Result:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await may_end.wait()
+            ended.append(True)
+        raise AssertionError
+
+    task = asyncio.create_task(World(run, limits=Limits(seconds=0.01)).call())
+    await ending.wait()
+    task.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not task.done()
+    may_end.set()
+    await asyncio.wait((task,))
+    assert task.cancelled()
+    assert ended
+
+
 async def test_calls_of_a_turn_are_counted() -> None:
     world = World(fine, limits=Limits(calls_per_turn=2))
     calling = world.calling()
@@ -362,6 +387,7 @@ async def test_calls_of_a_turn_are_counted() -> None:
     assert [type(outcome) for outcome in outcomes] == [Ran, Ran, Failed]
     # A turn that was taken up again goes on counting.
     again = await world.calling(calling.tally).call(call, (ASKED,))
+    assert isinstance(again, Failed)
     assert again.failure is Failure.TOO_MANY_CALLS
 
 
