@@ -47,9 +47,8 @@ def replying(reply: Callable[[list[dict[str, Any]]], Sequence[str]]) -> Respond:
 
 def recalls(messages: list[dict[str, Any]]) -> Sequence[str]:
     """A model that knows the name if, and only if, it was given the conversation."""
-    if messages[-1]["role"] == "tool":
-        found = "350 days" in messages[-1]["content"]
-        return ("For 350", " days [1].") if found else ("I do not", " know.")
+    if messages[-1]["role"] == "tool" and "350 days" in messages[-1]["content"]:
+        return ("For 350", " days [1].")
     if "What is my name?" in messages[-1]["content"]:
         told = any("My name is Ana" in message["content"] for message in messages[:-1])
         return ("Your name", " is Ana.") if told else ("I do not", " know.")

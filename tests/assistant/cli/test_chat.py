@@ -143,7 +143,7 @@ def test_a_question_is_answered_in_a_word(stage: Stage, tmp_path: Path) -> None:
     (read,) = ([m["content"] or "" for m in r.json["messages"]] for r in asked)
     assert "The mail to eve is sent." in read
     assert not any("The mail to bob" in text for text in read)
-    assert "said no" in declined["reply"]
+    assert "did not approve" in declined["reply"]
 
 
 def remind(stage: Stage, *reminders: tuple[str, int]) -> Stage:
@@ -216,8 +216,10 @@ def test_a_reminder_comes_while_a_line_is_being_typed(stage: Stage) -> None:
         os.write(ours, b"Hel")
         until(ours, "Hel")
         remind(stage, ("Call mum", 0))
-        until(ours, "Reminder: Call mum")
-        until(ours, "you> Hel")
+        shown = until(ours, "Reminder: Call mum")
+        # The line that was begun is drawn again below it, at times in the same breath.
+        if "you> Hel" not in shown.partition("Reminder: Call mum")[2]:
+            until(ours, "you> Hel")
         os.write(ours, b"lo\n")
         assert "Blue light scatters most." in until(ours, "you> ")
         os.write(ours, b"\x04")
