@@ -123,7 +123,8 @@ def mistakes_of(error: ValidationError) -> str:
     """Each mistake with its field, without what was written there."""
     mistakes = error.errors(include_input=False, include_url=False)
     return "; ".join(
-        f"{'.'.join(str(part) for part in mistake['loc']) or 'it'}: {mistake['msg']}"
+        f"{'.'.join(str(part) for part in mistake['loc']) or 'it'}: "
+        f"{mistake['msg'].removeprefix('Value error, ')}"
         for mistake in mistakes
     )
 
