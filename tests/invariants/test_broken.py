@@ -23,7 +23,7 @@ def breaking(invariant: str) -> pytest.MarkDecorator:
 def assert_seen(name: str) -> None:
     """The simulator names the invariant that mutation ``name`` breaks."""
     mutation = MUTATIONS[name]
-    turns, seed, others = 0, 0, set()
+    turns, seed, others = 0, mutation.start, set()
     with mutation.applied():
         while turns < WITHIN:
             seen = simulate(seed)

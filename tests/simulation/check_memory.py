@@ -6,11 +6,14 @@ from assistant.errors import SessionBusyError
 from assistant.memory.protocol import Answered, Commit, Lease, Opened, SessionStore
 from assistant.turn import SessionKey
 from guards.conversation import Message, Role, Subject
-from tests.simulation.check_release import check_admitted
+from plugins.tool import ToolSpec
+from tests.simulation.check_admission import check_admitted
+from tests.simulation.check_tools import check_trail
 from tests.simulation.marks import RULES, expected, rendered, tokens
 from tests.simulation.records import Delivery, Drafted, Judged, Seen, content, subject_of
 from tests.simulation.script import TOOLS
 from tests.simulation.store import LIMITS
+from tests.simulation.tools import SPECS
 
 
 def check_request(seen: Seen, delivery: Delivery, draft: Drafted) -> None:
@@ -18,20 +21,29 @@ def check_request(seen: Seen, delivery: Delivery, draft: Drafted) -> None:
     if delivery.blocked:
         seen.broken("I6", "the engine was asked after the turn was blocked", delivery)
     _check_system(seen, delivery, draft)
+    # Where a tool's own words are the answer to its command, they are a reply like any other.
+    may_hold = {Role.TOOL, Role.ASSISTANT} if seen.scenario.equipped else {Role.TOOL}
     for message in draft.past:
-        if message.role is not Role.TOOL and any(t[0] == "t" for t in tokens(message.text)):
+        if message.role not in may_hold and any(t[0] == "t" for t in tokens(message.text)):
             seen.broken("I5", f"a tool's words in a message of role {message.role}", delivery)
     _check_past(seen, delivery, draft)
     check_scope(seen, delivery, draft.past)
     if not seen.scenario.speculative:
         check_admitted(seen, delivery, draft)
-    if draft.request.tools != (TOOLS if delivery.turn_plan.tools else ()):
+    check_trail(seen, delivery, draft)
+    if draft.request.tools != _offered(seen, delivery):
         seen.broken("I4", "the engine was offered other tools than the caller's", delivery)
     affinity = draft.request.affinity or ""
     if seen.affinities.setdefault(delivery.turn.key, affinity) != affinity or (
         list(seen.affinities.values()).count(affinity) != 1
     ):
         seen.broken("I11", "two sessions share an affinity, or one has two", delivery)
+
+
+def _offered(seen: Seen, delivery: Delivery) -> tuple[ToolSpec, ...]:
+    if seen.scenario.equipped:
+        return SPECS
+    return TOOLS if delivery.turn_plan.tools else ()
 
 
 def check_exchange(seen: Seen, delivery: Delivery, judged: Judged) -> None:
@@ -61,17 +73,19 @@ def _check_system(seen: Seen, delivery: Delivery, draft: Drafted) -> None:
 
 
 def _check_past(seen: Seen, delivery: Delivery, draft: Drafted) -> None:
-    kept = len(draft.past) - 1
-    history = delivery.history
+    kept = draft.kept
+    history = delivery.root.history
     if kept > len(history):
         seen.broken("I7", "the model read a longer past than there is", delivery)
         return
-    originals = (*history[len(history) - kept :], delivery.turn.message)
-    for place, (original, read) in enumerate(zip(originals, draft.past, strict=True)):
+    originals = (*history[len(history) - kept :], delivery.root.turn.message)
+    for place, (original, read) in enumerate(zip(originals, draft.past[: kept + 1], strict=True)):
         if content(original) != content(read) and not _cut(seen, delivery, original, read):
             seen.broken("I7", f"message {place} is not what was said", delivery)
         if delivery.turn.remembered and place < kept and not seen.scenario.stand_in:
             _check_clean(seen, delivery, read)
+            if tokens(read.text) & seen.withheld:
+                seen.broken("I6", "what a blocked turn held is read later", delivery)
 
 
 def _cut(seen: Seen, delivery: Delivery, original: Message, read: Message) -> bool:
@@ -137,10 +151,19 @@ def check_committed(seen: Seen, delivery: Delivery, lease: Lease, commit: Commit
     model.commits += 1
     model.history += commit.remembered
     model.answers[lease.turn] = commit.answer
-    calls = [c for message in commit.remembered for c in message.tool_calls]
-    if delivery.turn.message in commit.remembered:
-        calls = [c for message in commit.remembered[1:] for c in message.tool_calls]
-    model.calls[lease.turn] = [(call.name, call.arguments) for call in calls]
+    reply = commit.remembered[-1:]
+    calls = [(call.name, call.arguments) for message in reply for call in message.tool_calls]
+    model.calls[lease.turn] = calls
+    waited = None if delivery.origin is None else delivery.root.turn.id
+    if commit.also != (None if waited == lease.turn else waited):
+        seen.broken("I7", "an answer is kept for other messages than it answers", delivery)
+    elif commit.also is not None:
+        if commit.also in model.answers:
+            seen.broken("I7", "one message was answered twice", delivery)
+        model.answers[commit.also] = commit.answer
+        model.calls[commit.also] = calls
+    if delivery.blocked:
+        seen.withheld.add(f"t{delivery.root.turn_plan.number}")
 
 
 async def check_sessions(seen: Seen, store: SessionStore) -> None:

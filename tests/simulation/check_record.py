@@ -5,24 +5,28 @@ from typing import Any
 
 import orjson
 
-from assistant.audit.chain import START, BrokenEntryError, read
+from assistant.audit.chain import START, BrokenEntryError, Entry, read
 from assistant.audit.entries import verdict_of
+from assistant.audit.replay import Same, replay
 from assistant.errors import (
     CorralError,
     EngineResponseError,
     InvalidTurnError,
     SessionBusyError,
     TurnTooLongError,
+    UnknownApprovalError,
 )
 from guards.conversation import Exchange, Subject, text_message
 from policies.bundle import Audience
 from policies.decision import Decision, decision_name
+from tests.simulation.check_tools import called_for, check_runs_logged
 from tests.simulation.log import WatchedLog
 from tests.simulation.loop import SimLoop
 from tests.simulation.marks import BLOCKING, TOKEN, expected, rendered
 from tests.simulation.plan import Leaving
 from tests.simulation.records import Delivery, Seen
 from tests.simulation.script import Ending
+from tests.simulation.tools import SPECS
 
 NAMES = (b"tenant-acme", b"tenant-bolt", b"user-ann", b"user-bob", b"session-one", b"session-two")
 
@@ -32,6 +36,13 @@ def check_entry(seen: Seen, delivery: Delivery, kind: str, body: dict[str, Any])
     if kind != "decision":
         return
     subject = Subject(body["subject"])
+    if subject is Subject.TOOL_CALL:
+        # What conditions said of a call is in its entry; `check_run` holds that against the call.
+        entry = Entry(writer="", seq=0, at=0.0, kind=kind, body=body, prev="", hash="")
+        if not isinstance(replay(entry, seen.policy), Same):
+            seen.broken("I10", f"{body['decision']} does not follow from its entry", delivery)
+        _check_unscanned(seen, delivery, body)
+        return
     # The policy has no conditions on text; only spans count into it.
     text = "?" * body["text"]["length"]
     exchange = Exchange(subject=subject, message=text_message(text, id=""))
@@ -46,6 +57,10 @@ def check_entry(seen: Seen, delivery: Delivery, kind: str, body: dict[str, Any])
         body["degraded"],
     ):
         seen.broken("I10", f"{body['decision']} does not follow from its entry", delivery)
+    _check_unscanned(seen, delivery, body)
+
+
+def _check_unscanned(seen: Seen, delivery: Delivery, body: dict[str, Any]) -> None:
     for judged in body["judgements"]:
         if "failure" in judged and body["decision"] not in BLOCKING and not body["degraded"]:
             seen.broken("I2", "a guard failed and the policy let it pass", delivery)
@@ -62,8 +77,9 @@ def check_closed(seen: Seen, delivery: Delivery) -> None:
         seen.broken("LIVE", "a turn ended without saying so", delivery)
     ends = [kind for _, kind, _ in delivery.entries][-1:]
     recordable = not delivery.log_gap and delivery.plan.leaving is not Leaving.TWICE
-    if recordable and delivery.outcome != "killed" and ends == ["decision"]:
+    if recordable and delivery.outcome != "killed" and ends and ends[0] in ("decision", "call"):
         seen.broken("I10", "the log does not say how the turn ended", delivery)
+    check_runs_logged(seen, delivery)
     if seen.scenario.calm:
         _check_due(seen, delivery)
 
@@ -106,6 +122,9 @@ def _check_due(seen: Seen, delivery: Delivery) -> None:
         return
     if isinstance(delivery.error, SessionBusyError) or delivery.answered is not None:
         return
+    if seen.scenario.equipped:
+        _check_due_equipped(seen, delivery, pictured=pictured)
+        return
     due = [j.due(seen, delivery.caller.audience) for j in delivery.judged.values()]
     # Nobody is seated for images, and no clause speaks of them. One in the past blocks while it
     # is within the window.
@@ -130,6 +149,44 @@ def _check_due(seen: Seen, delivery: Delivery) -> None:
         calls = [(call.name, call.arguments) for call in delivery.reply.calls]
         if (delivery.text, delivery.calls) != (rendered(whole, spans), calls):
             seen.broken("LIVE", "the reply is not what the model said", delivery)
+
+
+def _check_due_equipped(seen: Seen, delivery: Delivery, *, pictured: bool) -> None:
+    """As above, where tools may run. A refused call or result does not end a turn."""
+    audience = delivery.caller.audience
+    due = [
+        due
+        for judged in delivery.judged.values()
+        if not judged.exchange.message.id.endswith("#result")
+        and (due := judged.due(seen, audience))
+        and (not _own_call(judged.exchange) or due.kind == "escalate")
+    ]
+    blocking = pictured or any(each.blocked for each in due)
+    may_block = any(each.kind == "rewrite" for each in due)
+    if delivery.error is not None:
+        large = isinstance(delivery.error, TurnTooLongError) and seen.scenario.window < 1000
+        ended = isinstance(delivery.error, UnknownApprovalError) and delivery.approval is not None
+        if not large and not ended:
+            seen.broken("LIVE", f"failed without a cause: {delivery.error}", delivery)
+    elif delivery.asked is None and delivery.blocked:
+        if not blocking and not may_block:
+            seen.broken("LIVE", "was blocked without a cause", delivery)
+    elif blocking:
+        seen.broken("I2", "was not blocked though something in it was", delivery)
+    elif delivery.asked is not None:
+        if not called_for(delivery):
+            seen.broken("LIVE", "a person is asked without a cause", delivery)
+    elif delivery.drafts:
+        last = delivery.drafts[-1].text
+        spans = expected(Subject.REPLY, last, audience, seen.required(Subject.REPLY)).spans
+        said = "" if delivery.between else delivery.text[delivery.offset :]
+        if said != rendered(last, spans):
+            seen.broken("LIVE", "the reply is not what the model said", delivery)
+
+
+def _own_call(exchange: Exchange) -> bool:
+    names = tuple(f"{spec.name}(" for spec in SPECS)
+    return exchange.subject is Subject.TOOL_CALL and exchange.text.startswith(names)
 
 
 def check_logs(seen: Seen, logs: list[WatchedLog]) -> None:

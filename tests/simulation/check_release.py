@@ -1,29 +1,31 @@
 """What left the assistant, held against what had been judged by then: I1 to I4."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 from assistant.events import (
+    ApprovalNeeded,
+    Cited,
     Event,
     Finished,
     FinishReason,
+    ImageReleased,
     Refused,
     Retracted,
     TextReleased,
     ToolCallReleased,
+    ToolFinished,
+    ToolProgressed,
+    ToolStarted,
 )
 from assistant.events import Judged as JudgedEvent
-from guards.conversation import ImagePart, Message, Subject
-from tests.simulation.marks import Expected, rendered, tokens
+from guards.conversation import Subject
+from tests.simulation.check_admission import check_admitted, check_logged
+from tests.simulation.check_tools import check_shown, stated
+from tests.simulation.marks import rendered, tokens
 from tests.simulation.records import (
-    PSEUDONYMS,
     Delivery,
     Drafted,
-    Judged,
     Seen,
-    content,
-    subject_of,
 )
 
 
@@ -33,19 +35,28 @@ def check_event(seen: Seen, delivery: Delivery, event: Event) -> None:
     if delivery.finished is not None:
         seen.broken("I7", "something came after the end of the turn", delivery)
     match event:
-        case JudgedEvent():
+        case JudgedEvent() | ToolStarted() | ImageReleased():
             pass
         case TextReleased():
+            if _begins_anew(delivery, event.text):
+                return
             delivery.text += event.text
             if delivery.answered is None and event.text:
                 _check_text(seen, delivery)
+        case ToolFinished():
+            delivery.between = True
+            check_shown(seen, delivery, event)
+        case ToolProgressed() | Cited():
+            check_shown(seen, delivery, event)
+        case ApprovalNeeded():
+            delivery.asked = event.asked
         case ToolCallReleased():
             delivery.calls.append((event.call.name, event.call.arguments))
             if delivery.answered is None:
                 _check_call(seen, delivery, event.call.name, event.call.arguments)
         case Refused() | Retracted():
             delivery.blocked = True
-            if isinstance(event, Retracted) != bool(delivery.text):
+            if isinstance(event, Retracted) != bool(delivery.prior + delivery.text):
                 seen.broken("LIVE", "a refusal does not fit what had been shown", delivery)
             if any(draft.open for draft in delivery.drafts):
                 seen.broken("I8", "the engine still drafts what was blocked", delivery)
@@ -59,25 +70,43 @@ def check_event(seen: Seen, delivery: Delivery, event: Event) -> None:
         seen.broken("I6", "something was released after the turn was blocked", delivery)
 
 
+def _begins_anew(delivery: Delivery, text: str) -> bool:
+    """Whether ``text`` only sets a reply apart from what was said before tools ran."""
+    if not delivery.between:
+        return False
+    delivery.between = False
+    apart = text == "\n\n" and delivery.text != "" and not delivery.text.endswith("\n")
+    if apart:
+        delivery.text += text
+    delivery.offset = len(delivery.text)
+    return apart
+
+
 def _check_text(seen: Seen, delivery: Delivery) -> None:
-    if not delivery.drafts:
+    said = delivery.text[delivery.offset :]
+    # Of drafts that answer the same, only the last can be shown.
+    drafts = {len(draft.trail): draft for draft in delivery.drafts}
+    failed = False
+    for draft in reversed(drafts.values()):
+        for judged in reversed(delivery.judged.values()):
+            exchange = judged.exchange
+            if exchange.subject not in (Subject.REPLY, Subject.REPLY_SO_FAR):
+                continue
+            if exchange.context != draft.past or not draft.text.startswith(exchange.text):
+                continue
+            due = judged.due(seen, delivery.caller.audience)
+            if due is None:
+                failed = failed or (bool(judged.failed) and said.startswith(exchange.text))
+            elif not due.blocked and rendered(exchange.text, due.spans) == said:
+                check_admitted(seen, delivery, draft)
+                check_logged(seen, delivery, exchange.text, "allow", "rewrite")
+                return
+    if seen.scenario.equipped and stated(seen, delivery, said):
+        return
+    if not drafts:
         seen.broken("I3", "text was released that no engine wrote", delivery)
         return
-    draft = delivery.drafts[-1]
-    check_admitted(seen, delivery, draft)
-    failed = False
-    for judged in reversed(delivery.judged.values()):
-        exchange = judged.exchange
-        if exchange.subject not in (Subject.REPLY, Subject.REPLY_SO_FAR):
-            continue
-        if exchange.context != draft.past or not draft.text.startswith(exchange.text):
-            continue
-        due = judged.due(seen, delivery.caller.audience)
-        if due is None:
-            failed = failed or (bool(judged.failed) and delivery.text.startswith(exchange.text))
-        elif not due.blocked and rendered(exchange.text, due.spans) == delivery.text:
-            _check_logged(seen, delivery, exchange.text, "allow", "rewrite")
-            return
+    check_admitted(seen, delivery, delivery.drafts[-1])
     if failed:
         seen.broken("I2", "text was released though a guard failed to judge it", delivery)
     else:
@@ -111,7 +140,7 @@ def _check_decided(seen: Seen, delivery: Delivery, draft: Drafted, text: str) ->
             seen.broken(invariant, "a tool call was released without a verdict", delivery)
         elif due.kind != "allow":
             seen.broken("I4", "a tool call was released beside one that is not allowed", delivery)
-        _check_logged(seen, delivery, text, "allow")
+        check_logged(seen, delivery, text, "allow")
         return
     if not seen.required(Subject.TOOL_CALL):
         seen.broken("I2", "a tool call was released though no guard is seated for it", delivery)
@@ -119,112 +148,13 @@ def _check_decided(seen: Seen, delivery: Delivery, draft: Drafted, text: str) ->
         seen.broken("I4", "a tool call was released that nobody judged", delivery)
 
 
-def check_admitted(seen: Seen, delivery: Delivery, draft: Drafted) -> None:
-    """I1 and I2: each message the engine read was judged and allowed, and read as decided."""
-    if draft.admitted:
-        return
-    before = len(seen.violations)
-    kept = len(draft.past) - 1
-    past = delivery.history[len(delivery.history) - kept :] if kept else ()
-    originals = (*past, delivery.turn.message)
-    start = len(originals) - 1 if delivery.turn.remembered else 0
-    for place in range(start, len(originals)):
-        for subject, text in _exchanges(originals[place]):
-            due = _due(seen, delivery, originals, place, subject, text)
-            _check_read(seen, delivery, draft, due, subject, text, place)
-    draft.admitted = len(seen.violations) == before
-
-
-def _check_read(
-    seen: Seen,
-    delivery: Delivery,
-    draft: Drafted,
-    due: Expected | str | None,
-    subject: Subject,
-    text: str,
-    place: int,
-) -> None:
-    where = f"{subject} {place} of {len(draft.past)}"
-    if isinstance(due, str):
-        seen.broken(due, f"released on a conversation without a verdict on {where}", delivery)
-    elif due is None:
-        return
-    elif due.blocked:
-        seen.broken("I1", f"released on a conversation with a blocked {where}", delivery)
-    elif any(guidance not in draft.system for guidance in due.guidance if due.kind == "steer"):
-        seen.broken("I1", f"released without the guidance due to {where}", delivery)
-    elif due.kind == "rewrite" and draft.past[place].text != rendered(text, due.spans):
-        seen.broken("I1", f"released on a conversation with an uncut {where}", delivery)
-
-
-def _exchanges(message: Message) -> Iterator[tuple[Subject, str]]:
-    yield subject_of(message), message.text
-    if any(isinstance(part, ImagePart) for part in message.parts):
-        yield Subject.IMAGE, message.text
-    for call in message.tool_calls:
-        yield Subject.TOOL_CALL, f"{call.name}({call.arguments})"
-
-
-def _due(
-    seen: Seen,
-    delivery: Delivery,
-    originals: tuple[Message, ...],
-    place: int,
-    subject: Subject,
-    text: str,
-) -> Expected | str | None:
-    """What ought to be decided about a message; the invariant that is broken if nobody knows;
-    nothing when it had been allowed or released before."""
-    audience = delivery.caller.audience
-    before = [content(message) for message in originals[:place]]
-    found: Judged | None = None
-    for judged in delivery.judged.values():
-        if _about(judged, subject, text, before):
-            found = judged
-            due = judged.due(seen, audience)
-            if due is not None:
-                return due
-    if place < len(originals) - 1:
-        for other in seen.deliveries:
-            if other.scope == delivery.scope and other is not delivery:
-                if subject is not Subject.USER_INPUT and _released(other, originals, place):
-                    return None
-                for judged in other.judged.values():
-                    if _about(judged, subject, text, []):
-                        due = judged.due(seen, audience)
-                        if due is not None and due.kind == "allow":
-                            return None
-    if found is None and seen.required(subject):
-        return "I1"
-    return "I2" if found is None or found.failed else "I1"
-
-
-def _about(judged: Judged, subject: Subject, text: str, before: list[Any]) -> bool:
-    exchange = judged.exchange
-    if exchange.subject is not subject or exchange.text != text:
-        return False
-    context = exchange.context
-    return not before or [content(m) for m in context[len(context) - len(before) :]] == before
-
-
-def _released(other: Delivery, originals: tuple[Message, ...], place: int) -> bool:
-    message = originals[place]
-    calls = [(call.name, call.arguments) for call in message.tool_calls]
-    asked = originals[place - 1] if place else None
-    same = asked is None or content(asked) == content(other.turn.message)
-    return other.text == message.text and other.calls == calls and same
-
-
-def _check_logged(seen: Seen, delivery: Delivery, text: str, *decisions: str) -> None:
-    digest = PSEUDONYMS.of("text", text)
-    for _, kind, body in delivery.entries:
-        about = kind == "decision" and body["text"]["digest"] == digest
-        if about and body["decision"] in decisions:
-            return
-    seen.broken("I10", "something was released before its decision was logged", delivery)
-
-
 def _check_finished(seen: Seen, delivery: Delivery, event: Finished) -> None:
+    if delivery.asked is not None:
+        if event.decision != "ask" or delivery.committed:
+            seen.broken("I4", "a turn waits for a person and goes on", delivery)
+        if not event.replayed and not delivery.log.holds(event.log_id, durable=True):
+            seen.broken("I10", "a question is not in the log for good", delivery)
+        return
     filtered = event.reason is FinishReason.CONTENT_FILTER
     if filtered != delivery.blocked and delivery.answered is None:
         seen.broken("I6", f"the turn ended with {event.reason}", delivery)
@@ -235,7 +165,7 @@ def _check_finished(seen: Seen, delivery: Delivery, event: Finished) -> None:
             seen.broken("I7", "the turn ended without a commit of its answer", delivery)
         elif event.replayed != (delivery.answered is not None):
             seen.broken("I7", "an answer was given anew or wrongly called a repeat", delivery)
-        elif not delivery.blocked and answer.text != delivery.text:
+        elif not delivery.blocked and answer.text != delivery.prior + delivery.text:
             seen.broken("I7", "what was remembered is not what was said", delivery)
         elif calls != delivery.calls:
             seen.broken("I7", "the tool calls differ from those of the first answer", delivery)

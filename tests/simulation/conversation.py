@@ -46,12 +46,12 @@ class Conversation:
 
     def heard(self, delivery: Delivery, rng: Random) -> None:
         """Take in how a delivery went; a careless caller also keeps what was blocked."""
-        if delivery.finished is None or delivery.answered is not None:
+        if delivery.finished is None or delivery.answered is not None or delivery.asked is not None:
             return
         self._calls = ()
         if delivery.blocked:
             if rng.random() < 0.3:
-                self._messages.append(delivery.turn.message)
+                self._messages.append(delivery.root.turn.message)
             return
         calls = tuple(
             ToolCall(id=f"c{delivery.plan.number}-{place}", name=name, arguments=arguments)
@@ -65,14 +65,16 @@ class Conversation:
             provenance=BY_MODEL,
             tool_calls=calls,
         )
-        self._messages += (delivery.turn.message, reply)
+        self._messages += (delivery.root.turn.message, reply)
 
     def _message(self, plan: TurnPlan, rng: Random) -> Message:
         if self._calls and rng.random() < 0.7:
             call, self._calls = self._calls[0], ()
             return _result(plan, call, f"zt{plan.number}z {plan.words}")
         text = plan.words
-        if text.strip():
+        if plan.errand is not None and plan.errand.command and text.strip():
+            text = f"{plan.errand.command} zu{plan.number}z {text}"
+        elif text.strip():
             text = f"zu{plan.number}z {text}"
         parts: tuple[Part, ...] = (TextPart(text=text),)
         if plan.image:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from random import Random
 
 from assistant.engine.protocol import CompletionRequest, EngineEvent
@@ -11,7 +12,8 @@ from assistant.testing.scripted_engine import ScriptedEngine, Step
 from guards.conversation import Message, Role
 from plugins.tool import ToolSpec
 from tests.simulation.plan import Rates
-from tests.simulation.records import CURRENT, Delivery, Drafted, Seen
+from tests.simulation.records import CURRENT, Delivery, Drafted, Seen, kept_of
+from tests.simulation.script import Ending
 
 Checked = Callable[[Delivery, Drafted], None]
 
@@ -30,9 +32,11 @@ class WatchedEngine:
         """See :class:`~assistant.engine.protocol.Engine`."""
         delivery = CURRENT.get()
         messages = request.messages
+        past = tuple(m for m in messages if m.role is not Role.SYSTEM)
         drafted = Drafted(
             request=request,
-            past=tuple(m for m in messages if m.role is not Role.SYSTEM),
+            past=past,
+            kept=kept_of(past, self._seen.scenario.equipped),
             system="\n".join(m.text for m in messages if m.role is Role.SYSTEM),
         )
         delivery.drafts.append(drafted)
@@ -84,8 +88,22 @@ def _count(messages: Sequence[Message]) -> int:
     return sum(10 + 2 * len(message.text) // 3 for message in messages)
 
 
-def _script(_: CompletionRequest) -> Iterable[Step]:
-    return CURRENT.get().reply.steps()
+def _script(request: CompletionRequest) -> Iterable[Step]:
+    """The reply that is due after as many rounds of tool calls as were made."""
+    delivery = CURRENT.get()
+    reply, errand = delivery.reply, delivery.root.turn_plan.errand
+    if errand is None:
+        return reply.steps()
+    rounds = errand.other if delivery.astray else errand.rounds
+    past = tuple(m for m in request.messages if m.role is not Role.SYSTEM)
+    trail = past[kept_of(past, equipped=True) + 1 :]
+    made = sum(bool(message.tool_calls) for message in trail)
+    if made < len(rounds):
+        said = (delivery.plan.number + made) % 3 == 0
+        reply = replace(reply, calls=rounds[made], chunks=reply.chunks[:2] if said else ())
+    if delivery.plan.number % (len(rounds) + 1) != min(made, len(rounds)):
+        reply = replace(reply, ending=Ending.STOP)
+    return reply.steps()
 
 
 async def dawdle(rates: Rates, rng: Random) -> None:

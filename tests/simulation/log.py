@@ -1,17 +1,43 @@
 """A decision log whose disk is full for a while or fails to sync, watched."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from assistant.clock import Clock
 from assistant.errors import LogUnavailableError
 from assistant.testing.decision_log import InMemoryDecisionLog
 from tests.simulation.engine import dawdle
-from tests.simulation.records import CURRENT, Delivery, Seen
+from tests.simulation.records import CURRENT, EPOCH, Delivery, Seen
 from tests.simulation.store import Host
 
+
+def _headline(body: dict[str, Any]) -> Any:
+    return body.get("decision") or body.get("code") or body.get("stage")
+
+
 EntryCheck = Callable[[Delivery, str, dict[str, Any]], None]
+
+
+@contextmanager
+def overheard(hear: Callable[[str], None]) -> Iterator[None]:
+    """Hand every line that is logged for operators to ``hear``, instead of showing it."""
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            hear(record.getMessage())
+
+    logger, listener = logging.getLogger("corral"), Listener()
+    shown = logger.propagate
+    logger.addHandler(listener)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.propagate = shown
 
 
 class SimulatedClock:
@@ -19,7 +45,7 @@ class SimulatedClock:
 
     def now(self) -> float:
         """See :class:`Clock`."""
-        return 1_700_000_000.0 + asyncio.get_running_loop().time()
+        return EPOCH + asyncio.get_running_loop().time()
 
 
 class WatchedLog:
@@ -49,7 +75,9 @@ class WatchedLog:
             raise LogUnavailableError("decision log: cannot be written (no space left)")
         name = self.inner.append(kind, body)
         delivery.entries.append((name, kind, body))
-        self._seen.note(delivery, f"logged {kind} {name}", body.get("decision", body.get("code")))
+        if kind == "call" and body["stage"] == "replayed":
+            self._seen.counts["side effect not repeated"] += 1
+        self._seen.note(delivery, f"logged {kind} {name}", _headline(body))
         self._check(delivery, kind, body)
         return name
 

@@ -1,12 +1,13 @@
 """Scenarios: everything that is going to happen, drawn from one seed before it begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
 from policies.bundle import Audience
+from tests.simulation.errand import Errand, Reaction, errand, reaction
 from tests.simulation.marks import RULES
-from tests.simulation.script import ReplyPlan, reply_plan
+from tests.simulation.script import ReplyPlan, reply_plan, without_calls
 
 
 class Leaving(StrEnum):
@@ -65,6 +66,7 @@ class TurnPlan:
     tools: bool
     image: bool
     tamper: Tamper
+    errand: Errand | None = None
 
 
 AGAIN = 100
@@ -86,6 +88,7 @@ class DeliveryPlan:
     again: ReplyPlan
     """What the model says when the message comes once more after a failure."""
     seed: int
+    reaction: Reaction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +110,12 @@ class Rates:
     store: float
     log: float
     delay: float
+    tool: float = 0.0
 
     @property
     def calm(self) -> bool:
         """Whether nothing fails."""
-        return self.engine == self.guard == self.store == self.log == 0
+        return self.engine == self.guard == self.store == self.log == self.tool == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,8 @@ class Scenario:
     turns: tuple[TurnPlan, ...]
     deliveries: tuple[DeliveryPlan, ...]
     incidents: tuple[Incident, ...]
+    equipped: bool = False
+    """Whether Corral has tools of its own."""
 
     @property
     def calm(self) -> bool:
@@ -177,7 +183,7 @@ def scenario(seed: int) -> Scenario:
             )
             for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))
         )
-    return Scenario(
+    plan = Scenario(
         seed=seed,
         speculative=rng.random() < 0.7,
         stand_in=rng.random() < 0.15,
@@ -191,6 +197,28 @@ def scenario(seed: int) -> Scenario:
         deliveries=tuple(deliveries),
         incidents=incidents,
     )
+    return _equipped(plan, Random(f"tools {seed}")) if seed % 10 in (1, 3, 6) else plan
+
+
+def _equipped(plan: Scenario, rng: Random) -> Scenario:
+    """``plan`` where Corral has tools of its own, and callers have none."""
+    turns = tuple(
+        replace(turn, tools=False, image=False, errand=errand(rng, turn.number))
+        for turn in plan.turns
+    )
+    deliveries = tuple(
+        replace(
+            delivery,
+            reply=without_calls(delivery.reply, delivery.number),
+            again=without_calls(delivery.again, delivery.number + AGAIN),
+            reaction=reaction(rng),
+        )
+        for delivery in plan.deliveries
+    )
+    calm = plan.rates.calm and not plan.incidents
+    rate = 0.0 if calm else rng.choice((0.0, 0.1, 0.3))
+    rates = replace(plan.rates, tool=rate)
+    return replace(plan, turns=turns, deliveries=deliveries, rates=rates, equipped=True)
 
 
 _AUDIENCES = {

@@ -1,18 +1,21 @@
 """A simulated process: the real orchestrator among watched parts, and the policy it runs by."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from assistant.audit.entries import EntryBodies
 from assistant.clock import Ids
 from assistant.orchestrator import Orchestrator, TurnLimits
+from assistant.testing.memory_approvals import InMemoryApprovals
+from assistant.testing.memory_ledger import InMemoryLedger
 from assistant.testing.memory_store import InMemorySessionStore
 from guards.conversation import Subject
 from guards.panel import Panel, Seat
 from guards.stream import Pace
 from guards.verdict import Failure
+from plugins.broker import Broker
 from policies.audience import Audience
 from policies.bundle import Drafting, Policy, Retention
 from policies.clause import StandIn
@@ -23,6 +26,8 @@ from tests.simulation.check_memory import (
     check_request,
 )
 from tests.simulation.check_record import check_entry
+from tests.simulation.check_tools import check_run
+from tests.simulation.desk import Cupboard, WatchedApprovals, WatchedLedger
 from tests.simulation.engine import WatchedEngine
 from tests.simulation.guards import DEADLINE, WatchedGuard
 from tests.simulation.log import SimulatedClock, WatchedLog
@@ -37,9 +42,19 @@ from tests.simulation.records import (
     Seen,
 )
 from tests.simulation.store import Host, WatchedStore
+from tests.simulation.tools import catalogue
 
 TURN = TurnLimits(seconds=15.0, reply_tokens=64, input_chars=400, renew_every=2.0)
 PACE = Pace(interval=0.1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all processes share beside the session store."""
+
+    ledger: InMemoryLedger
+    approvals: InMemoryApprovals
+    cupboard: Cupboard
 
 
 class Process(Host):
@@ -53,6 +68,7 @@ class Process(Host):
         store: InMemorySessionStore,
         ids: Ids,
         writer: str,
+        shared: Shared,
     ) -> None:
         super().__init__(number)
         self.clients: dict[asyncio.Task[None], Delivery] = {}
@@ -72,11 +88,15 @@ class Process(Host):
                 seen, delivery, lease, commit
             ),
         )
+        panel = Panel(_seats(seen))
+        clock = SimulatedClock()
+        equipped = seen.scenario.equipped
+        tools = catalogue(self, seen, lambda *run: check_run(seen, *run)) if equipped else None
         self.orchestrator = Orchestrator(
             engine=WatchedEngine(
                 seen, lambda delivery, draft: check_request(seen, delivery, draft)
             ),
-            panel=Panel(_seats(seen)),
+            panel=panel,
             policy=seen.policy,
             store=watched,
             log=self.log,
@@ -84,6 +104,16 @@ class Process(Host):
             ids=ids,
             limits=TURN,
             pace=PACE,
+            broker=Broker(
+                panel=panel,
+                policy=seen.policy,
+                catalogue=tools,
+                ledger=WatchedLedger(shared.ledger, self, seen),
+                stores=shared.cupboard.of,
+                clock=clock.now,
+            ),
+            approvals=WatchedApprovals(shared.approvals, self, seen) if equipped else None,
+            clock=clock,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from assistant.approval.asked import Asked
 from assistant.audit.pseudonyms import Pseudonyms
 from assistant.engine.protocol import Completed, CompletionRequest, EngineEvent, TextDelta
 from assistant.errors import CorralError
@@ -30,6 +31,9 @@ SEATS: dict[Subject, frozenset[str]] = {
     Subject.TOOL_RESULT: frozenset({"alpha", "gamma"}),
 }
 """The guards whose verdict each subject needs; nobody is seated for any other."""
+
+EPOCH = 1_700_000_000.0
+"""Wall-clock time at the loop's zero."""
 
 KEY = b"the simulator's key, 32 bytes ok"
 PSEUDONYMS = Pseudonyms(KEY)
@@ -67,12 +71,19 @@ class Drafted:
     request: CompletionRequest
     past: tuple[Message, ...]
     system: str
+    kept: int
+    """How many messages of ``past`` come before the one that is answered."""
     text: str = ""
     calls: dict[int, list[str]] = field(default_factory=dict)
     completed: bool = False
     open: bool = True
     admitted: bool = False
     """Whether the conversation was once found judged and allowed; that does not change."""
+
+    @property
+    def trail(self) -> tuple[Message, ...]:
+        """The turn's own tool calls and what they gave."""
+        return self.past[self.kept + 1 :]
 
     def note(self, event: EngineEvent) -> None:
         """Remember what the engine sent."""
@@ -83,6 +94,39 @@ class Drafted:
         else:
             call = self.calls.setdefault(event.index, [event.name or "", ""])
             call[1] += event.arguments
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Run:
+    """One run of a tool: its exact arguments, its idempotency key, and what the ledger knows."""
+
+    tool: str
+    arguments: str
+    key: str
+    effect: bool
+    at: float
+    note: str | None = None
+    settled: bool = False
+
+    @property
+    def text(self) -> str:
+        """As it was judged."""
+        return f"{self.tool}({self.arguments})"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Question:
+    """A question to a person, who asked it, and the answer that counts."""
+
+    asked: Asked
+    delivery: "Delivery"
+    approved: bool | None = None
+    at: float = 0.0
+
+    def heard(self, approved: bool, now: float) -> None:
+        """Take in an answer; one that comes too late is none."""
+        if self.approved is None and now < self.asked.expires - EPOCH:
+            self.approved, self.at = approved, now
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -121,6 +165,34 @@ class Delivery:
     outcome: str = ""
     faults: list[str] = field(default_factory=list)
     log_gap: bool = False
+    astray: bool = False
+    """Whether the model thinks of other calls than the first time."""
+    approval: Any = None
+    """The answered approval that this takes up, where it is no message."""
+    origin: "Delivery | None" = None
+    """The delivery whose turn waited for a person and is taken up here."""
+    prior: str = ""
+    """What the turn had shown before it waited."""
+    asked: Asked | None = None
+    offset: int = 0
+    """Where in ``text`` the reply begins that is being read; tools ran between it and the last."""
+    between: bool = False
+    runs: list[Run] = field(default_factory=list)
+    unsure: set[str] = field(default_factory=set)
+    """Side effects of the turn that began and whose end is not known, as the ledger told."""
+    fresh: set[str] = field(default_factory=set)
+    begun: str | None = None
+    retried: bool = False
+
+    @property
+    def root(self) -> "Delivery":
+        """The delivery that let the turn's message in."""
+        return self if self.origin is None else self.origin.root
+
+    @property
+    def lineage(self) -> tuple["Delivery", ...]:
+        """This delivery and those whose turn it took up, newest first."""
+        return (self,) if self.origin is None else (self, *self.origin.lineage)
 
     @property
     def scope(self) -> tuple[str, ...]:
@@ -167,6 +239,15 @@ class Seen:
     sessions: dict[SessionKey, SessionModel] = field(default_factory=dict)
     affinities: dict[SessionKey, str] = field(default_factory=dict)
     owned: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
+    questions: dict[str, Question] = field(default_factory=dict)
+    runs: dict[tuple[SessionKey, str], list[Run]] = field(default_factory=dict)
+    keys: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """For which call each idempotency key was handed out."""
+    pseudonyms: dict[tuple[str, str], str] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+    """Which question each message was taken to answer."""
+    withheld: set[str] = field(default_factory=set)
+    """Tokens of turns that were blocked for good."""
     holder: Callable[[SessionKey], str | None] = lambda _: None
     """Whose lease token holds a session's lock, as the store itself knows."""
     violations: list[Violation] = field(default_factory=list)
@@ -188,6 +269,16 @@ class Seen:
         """The tokens that stand in what belongs to ``scope``."""
         return self.owned.setdefault(scope, set())
 
+    def owned_by_user(self, caller: Caller) -> set[str]:
+        """The tokens that stand in what belongs to a user, in whatever session."""
+        scope = (caller.tenant, caller.user)
+        return set().union(*(found for owner, found in self.owned.items() if owner[:2] == scope))
+
+    def runs_of(self, delivery: "Delivery") -> list[Run]:
+        """All runs of tools for the turn of ``delivery``."""
+        turn = delivery.root.turn
+        return self.runs.setdefault((turn.key, turn.id), [])
+
     def required(self, subject: Subject) -> frozenset[str]:
         """The guards whose verdict is needed about ``subject``; none means it cannot be had."""
         if subject.value == self.scenario.unseated:
@@ -204,6 +295,14 @@ def scope_of(caller: Caller) -> tuple[str, ...]:
     if caller.remembered:
         return (caller.tenant, caller.user, caller.session)
     return (caller.tenant, caller.user, "")
+
+
+def kept_of(past: tuple[Message, ...], equipped: bool) -> int:
+    """How many messages come before the one that is answered. Where Corral has tools of its own,
+    calls and results may follow it."""
+    if not equipped:
+        return len(past) - 1
+    return max(place for place, message in enumerate(past) if message.role is Role.USER)
 
 
 def content(message: Message) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """What a scripted model is going to say."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
@@ -158,6 +158,13 @@ def reply_plan(rng: Random, delivery: int, tools: bool, *, calm: bool) -> ReplyP
         ending=ending,
         fail_after=rng.randint(0, len(words) + 1),
     )
+
+
+def without_calls(reply: ReplyPlan, delivery: int) -> ReplyPlan:
+    """A reply for a caller who has no tools."""
+    if not reply.calls:
+        return reply
+    return replace(reply, calls=(), chunks=reply.chunks or (f"zr{delivery}z ", "well "))
 
 
 def _call(rng: Random, delivery: int, place: int) -> ToolCall:

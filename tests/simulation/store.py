@@ -1,7 +1,8 @@
 """Session memory that fails before and after it did what it was asked, watched."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from assistant.errors import MemoryUnavailableError
 from assistant.memory.limits import MemoryLimits
@@ -25,6 +26,49 @@ class Host:
         self.alive = True
 
 
+class Wire:
+    """One process's way to something that all share: it may fail before and after it was asked."""
+
+    def __init__(self, host: Host, seen: Seen, name: str, *, apart: bool = False) -> None:
+        self._host = host
+        self._seen = seen
+        self._name = name
+        self._apart = apart
+        """Whether the failures of each operation are counted apart."""
+
+    @asynccontextmanager
+    async def asked(self, delivery: Delivery, what: str) -> AsyncIterator[None]:
+        """Around one operation."""
+        await self.before(delivery, what)
+        yield
+        await self.after(delivery, what)
+
+    async def before(self, delivery: Delivery, what: str) -> None:
+        """On the way there."""
+        counted = f" {what}" if self._apart else ""
+        await self._step(delivery, what, f"{self._name} does not answer{counted}")
+
+    async def after(self, delivery: Delivery, what: str) -> None:
+        """On the way back."""
+        counted = f" to {what}" if self._apart else ""
+        await self._step(delivery, what, f"{self._name}'s reply{counted} is lost")
+
+    async def _step(self, delivery: Delivery, what: str, fault: str) -> None:
+        self._check_alive()
+        rates, rng = self._seen.scenario.rates, delivery.rng
+        await dawdle(rates, rng)
+        if rates.store and rng.random() < rates.store:
+            self._seen.counts[f"fault: {fault}"] += 1
+            self._seen.note(delivery, f"{self._name}, {what}", fault)
+            await asyncio.sleep(rng.choice((0.0, LIMITS.deadline)))
+            raise MemoryUnavailableError("session memory does not answer")
+        self._check_alive()
+
+    def _check_alive(self) -> None:
+        if not self._host.alive:
+            raise MemoryUnavailableError("the process is dead")
+
+
 class WatchedStore:
     """One process's connection to the store that all share."""
 
@@ -38,7 +82,7 @@ class WatchedStore:
         committed: CommittedCheck,
     ) -> None:
         self._inner = inner
-        self._host = host
+        self._wire = Wire(host, seen, "store", apart=True)
         self._seen = seen
         self._opened = opened
         self._committed = committed
@@ -46,12 +90,12 @@ class WatchedStore:
     async def open(self, key: SessionKey, turn: str) -> Opened | Answered:
         """See :class:`SessionStore`."""
         delivery = CURRENT.get()
-        await self._before(delivery, "open")
+        await self._wire.before(delivery, "open")
         result = await self._inner.open(key, turn)
         delivery.held_until = asyncio.get_running_loop().time() + LIMITS.lock_ttl
         self._opened(delivery, result)
         try:
-            await self._after(delivery, "open")
+            await self._wire.after(delivery, "open")
         except BaseException:
             delivery.lease = delivery.answered = None
             # As over Redis: the lock was taken for somebody who never hears of it, and the
@@ -64,48 +108,27 @@ class WatchedStore:
     async def renew(self, lease: Lease) -> None:
         """See :class:`SessionStore`."""
         delivery = CURRENT.get()
-        await self._before(delivery, "renew")
+        await self._wire.before(delivery, "renew")
         await self._inner.renew(lease)
         delivery.held_until = asyncio.get_running_loop().time() + LIMITS.lock_ttl
         self._seen.counts["lease renewed"] += 1
-        await self._after(delivery, "renew")
+        await self._wire.after(delivery, "renew")
 
     async def commit(self, lease: Lease, commit: Commit) -> None:
         """See :class:`SessionStore`."""
         delivery = CURRENT.get()
-        await self._before(delivery, "commit")
+        await self._wire.before(delivery, "commit")
         await self._inner.commit(lease, commit)
         self._committed(delivery, lease, commit)
-        await self._after(delivery, "commit")
+        await self._wire.after(delivery, "commit")
 
     async def release(self, lease: Lease) -> None:
         """See :class:`SessionStore`."""
         delivery = CURRENT.get()
-        await self._before(delivery, "release")
+        await self._wire.before(delivery, "release")
         await self._inner.release(lease)
         delivery.held_until = 0.0
-        await self._after(delivery, "release")
-
-    async def _before(self, delivery: Delivery, what: str) -> None:
-        await self._step(delivery, f"store does not answer {what}")
-
-    async def _after(self, delivery: Delivery, what: str) -> None:
-        await self._step(delivery, f"store's reply to {what} is lost")
-
-    async def _step(self, delivery: Delivery, fault: str) -> None:
-        self._check_alive()
-        rates, rng = self._seen.scenario.rates, delivery.rng
-        await dawdle(rates, rng)
-        if rates.store and rng.random() < rates.store:
-            self._seen.counts[f"fault: {fault}"] += 1
-            self._seen.note(delivery, "store", fault)
-            await asyncio.sleep(rng.choice((0.0, LIMITS.deadline)))
-            raise MemoryUnavailableError("session memory does not answer")
-        self._check_alive()
-
-    def _check_alive(self) -> None:
-        if not self._host.alive:
-            raise MemoryUnavailableError("the process is dead")
+        await self._wire.after(delivery, "release")
 
 
 def lose_locks(inner: InMemorySessionStore) -> None:

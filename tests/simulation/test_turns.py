@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.errand import Word
 from tests.simulation.guards import GuardFault
 from tests.simulation.plan import Leaving, Tamper, Trouble
 from tests.simulation.script import Ending
 from tests.simulation.soak import simulate_batch
+from tests.simulation.tools import EFFECTS, ToolFault
 
 TURNS = 20_000
-SEEDS = 2_200
+SEEDS = 2_068
 BATCHES = 11
 
 OUTCOMES = (
@@ -30,6 +32,8 @@ OUTCOMES = (
     "past cut to the window",
     "decided by a stand-in",
     "repeat given the first answer",
+    "a person is asked",
+    "asked again",
     "client left",
     "client cancelled",
     "client killed",
@@ -51,6 +55,9 @@ FAULTS = (
     "engine fails mid-stream",
     *(f"store does not answer {what}" for what in ("open", "renew", "commit", "release")),
     *(f"store's reply to {what} is lost" for what in ("open", "renew", "commit", "release")),
+    *(f"{what} does not answer" for what in ("ledger", "approvals")),
+    *(f"{what}'s reply is lost" for what in ("ledger", "approvals")),
+    *ToolFault,
     "log cannot be written",
     "log cannot be synced",
 )
@@ -59,6 +66,14 @@ HAPPENING = (
     "delivered again after a failure",
     "engine counted tokens",
     "lease renewed",
+    "turn taken up",
+    "tool ran after a person's word",
+    "side effect repeated after a person's word",
+    "side effect not repeated",
+    "command answered by its tool",
+    "answer turned down: approval_expired",
+    *(f"tool ran: {name}" for name in EFFECTS),
+    *(f"person: {word}" for word in Word),
     *(f"outcome: {name}" for name in OUTCOMES),
     *(f"fault: {name}" for name in FAULTS),
     *(f"trouble: {name}" for name in Trouble),

@@ -8,6 +8,8 @@ from functools import partial
 from itertools import count
 from random import Random
 
+from assistant.testing.memory_approvals import InMemoryApprovals
+from assistant.testing.memory_ledger import InMemoryLedger
 from assistant.testing.memory_store import InMemorySessionStore
 from assistant.testing.virtual_time import DeadlockError
 from assistant.turn import Turn
@@ -17,8 +19,11 @@ from tests.simulation.check_memory import (
 from tests.simulation.check_record import check_closed, check_end, check_logs
 from tests.simulation.check_release import check_event
 from tests.simulation.conversation import Conversation
-from tests.simulation.log import WatchedLog
+from tests.simulation.desk import Cupboard
+from tests.simulation.log import SimulatedClock, WatchedLog, overheard
 from tests.simulation.loop import OWNED, SimLoop, run_simulated
+from tests.simulation.marks import TOKEN
+from tests.simulation.people import MOST, People
 from tests.simulation.plan import (
     AGAIN,
     DeliveryPlan,
@@ -28,7 +33,7 @@ from tests.simulation.plan import (
     Trouble,
     scenario,
 )
-from tests.simulation.process import Process, policy_of
+from tests.simulation.process import Process, Shared, policy_of
 from tests.simulation.records import (
     CURRENT,
     Delivery,
@@ -51,6 +56,12 @@ class World:
         self.store = InMemorySessionStore(limits=LIMITS, ids=self.ids)
         self.seen.holder = partial(lock_holder, self.store)
         self._loop = loop
+        self.shared = Shared(
+            ledger=InMemoryLedger(),
+            approvals=InMemoryApprovals(self.store, clock=SimulatedClock()),
+            cupboard=Cupboard(self.seen),
+        )
+        self._people = People(self.seen, self.shared.approvals, self._play)
         self._logs: list[WatchedLog] = []
         self._processes = [self._boot(number) for number in range(plan.hosts)]
         self._conversations = [Conversation(caller) for caller in plan.callers]
@@ -61,7 +72,7 @@ class World:
             owned |= {f"u{turn.number}", f"t{turn.number}"}
         for delivery in plan.deliveries:
             caller = plan.callers[self._turns[delivery.turn].caller]
-            for number in (delivery.number, delivery.number + AGAIN):
+            for number in (delivery.number + AGAIN * times for times in range(MOST)):
                 self.seen.tokens_of(scope_of(caller)).update((f"r{number}", f"a{number}"))
 
     def ids(self, prefix: str) -> str:
@@ -80,9 +91,22 @@ class World:
         check_logs(self.seen, self._logs)
         return self.seen
 
+    def heard(self, line: str) -> None:
+        """Hold what was logged for operators against I9."""
+        self.seen.counts["logged for operators"] += 1
+        if TOKEN.search(line):
+            self.seen.broken("I9", "the operators' log holds what somebody said")
+
     def _boot(self, number: int) -> Process:
         writer = f"w{len(self._logs)}"
-        process = Process(number, self.seen, store=self.store, ids=self.ids, writer=writer)
+        process = Process(
+            number,
+            self.seen,
+            store=self.store,
+            ids=self.ids,
+            writer=writer,
+            shared=self.shared,
+        )
         self._logs.append(process.log)
         return process
 
@@ -97,7 +121,15 @@ class World:
             again = replace(
                 plan, number=plan.number + AGAIN, leaving=Leaving.STAYS, reply=plan.again
             )
-            await self._deliver(self._delivery(again))
+            delivery = self._delivery(again)
+            await self._deliver(delivery)
+        if delivery.asked is not None and plan.reaction is not None:
+            await self._people.follow(delivery, plan.reaction)
+
+    async def _play(self, delivery: Delivery) -> None:
+        """Deliver what people made of a question."""
+        self.seen.deliveries.append(delivery)
+        await self._deliver(delivery)
 
     def _delivery(self, plan: DeliveryPlan) -> Delivery:
         turn_plan = self._turns[plan.turn]
@@ -117,6 +149,7 @@ class World:
             host=plan.host,
             log=process.log,
             history=turn.history,
+            astray=plan.number >= AGAIN and plan.reaction is not None and plan.reaction.astray,
         )
         self.seen.deliveries.append(delivery)
         return delivery
@@ -139,7 +172,9 @@ class World:
         seen, leaving = self.seen, delivery.plan.leaving
         read = 0
         try:
-            async with aclosing(process.orchestrator.run(delivery.turn)) as events:
+            orchestrator, approval = process.orchestrator, delivery.approval
+            run = orchestrator.resume(approval) if approval else orchestrator.run(delivery.turn)
+            async with aclosing(run) as events:
                 async for event in events:
                     seen.note(delivery, "event", event_line(event))
                     check_event(seen, delivery, event)
@@ -205,7 +240,7 @@ class World:
             counts[f"outcome: {name}"] += 1
         counts[f"client: {delivery.plan.leaving}"] += 1
         counts[f"past forged: {delivery.turn_plan.tamper}"] += 1
-        if delivery.drafts:
+        if delivery.drafts and not self.seen.scenario.equipped:
             counts[f"model: {delivery.reply.ending}"] += 1
         counts["turns"] += 1
 
@@ -216,7 +251,10 @@ def outcomes(delivery: Delivery) -> Iterator[str]:
         yield f"client {delivery.outcome}"
     if delivery.error is not None:
         yield f"error {failure_kind(delivery.error)}"
-    if delivery.answered is not None and delivery.finished is not None:
+    if delivery.asked is not None:
+        again = delivery.finished is not None and delivery.finished.replayed
+        yield "asked again" if again else "a person is asked"
+    elif delivery.answered is not None and delivery.finished is not None:
         yield "repeat given the first answer"
     elif delivery.finished is not None:
         yield f"{delivery.finished.decision} ({delivery.finished.reason})"
@@ -228,7 +266,7 @@ def outcomes(delivery: Delivery) -> Iterator[str]:
             yield "draft begun anew"
         if any(body.get("degraded") for _, _, body in delivery.entries):
             yield "decided by a stand-in"
-    if delivery.drafts and len(delivery.drafts[-1].past) - 1 < len(delivery.history):
+    if delivery.drafts and delivery.drafts[-1].kept < len(delivery.root.history):
         yield "past cut to the window"
 
 
@@ -250,8 +288,12 @@ def simulate(seed: int) -> Seen:
         worlds.append(world)
         return await world.run()
 
+    def hear(line: str) -> None:
+        worlds[0].heard(line)
+
     try:
-        return run_simulated(main)
+        with overheard(hear):
+            return run_simulated(main)
     except DeadlockError:
         seen = worlds[0].seen
         stuck = "every task waits for something that cannot come"
