@@ -77,6 +77,7 @@ MUTATIONS: dict[str, Mutation] = {
         invariant="I1",
         what="take a message as judged for good that was only allowed cut or steered",
         patches=lambda: [_swap(Admission, "judge", breakages.vet_what_was_changed)],
+        start=10,
     ),
     "guidance-dropped": Mutation(
         invariant="I1",
@@ -190,11 +191,13 @@ MUTATIONS: dict[str, Mutation] = {
         invariant="I5",
         what="let the model read a result that the policy refused",
         patches=lambda: [_swap(plugins.judging, "_fit", tool_breakages.refused_result_fits)],
+        start=20,
     ),
     "result-uncut": Mutation(
         invariant="I5",
         what="let the model read a result that was to be cut as it came",
         patches=lambda: [_swap(plugins.judging, "_fit", tool_breakages.uncut_result_fits)],
+        start=30,
     ),
     "trail-in-system": Mutation(
         invariant="I5",
@@ -222,6 +225,7 @@ MUTATIONS: dict[str, Mutation] = {
         patches=lambda: [
             _swap(assistant.rounds, "blocked_outcome", tool_breakages.trail_remembered)
         ],
+        start=40,
     ),
     "no-lock": Mutation(
         invariant="I7",
@@ -269,6 +273,7 @@ MUTATIONS: dict[str, Mutation] = {
             _swap(Effects, "uncertain", tool_breakages.always_certain),
             _swap(Effects, "_noted", tool_breakages.noted_anyway),
         ],
+        start=40,
     ),
     "noted-afterwards": Mutation(
         invariant="I7",
@@ -379,6 +384,7 @@ MUTATIONS: dict[str, Mutation] = {
         invariant="I11",
         what="leave the tenant out of a session's key",
         patches=lambda: [_swap(InMemorySessionStore, "_session", breakages.shared_session)],
+        start=20,
     ),
     "ledger-shared": Mutation(
         invariant="I11",
@@ -391,10 +397,12 @@ MUTATIONS: dict[str, Mutation] = {
         invariant="I11",
         what="leave the tenant out of what a plugin keeps for a user",
         patches=lambda: [_swap(Calling, "_access", tool_breakages.access_of_any_tenant)],
+        start=40,
     ),
     "one-person": Mutation(
         invariant="I11",
         what="be the same person for tools whoever it is",
         patches=lambda: [_swap(Calling, "_access", tool_breakages.one_person)],
+        start=10,
     ),
 }

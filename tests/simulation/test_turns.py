@@ -14,7 +14,7 @@ from tests.simulation.soak import simulate_batch
 from tests.simulation.tools import EFFECTS, ToolFault
 
 TURNS = 20_000
-SEEDS = 2_068
+SEEDS = 2_035
 BATCHES = 11
 
 OUTCOMES = (
