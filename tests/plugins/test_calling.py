@@ -588,3 +588,20 @@ def test_no_model_text_makes_the_broker_raise(arguments: str) -> None:
 
     outcome = asyncio.run(attempt())
     assert isinstance(outcome, Failed | Ran)
+
+
+async def test_calls_that_go_round_in_a_circle_end() -> None:
+    depth = 0
+
+    async def run(arguments: Mapping[str, Any], _access: Access) -> Result:
+        nonlocal depth
+        depth += 1
+        inner = await world.call(**arguments)
+        return Result(content=type(inner).__name__)
+
+    world = World(run, limits=Limits(at_once=3, seconds=0.2))
+    outcome = await world.call()
+    # The fourth waits for the third to end, which waits for it: the deadline ends them all.
+    assert depth == 3
+    assert isinstance(outcome, Failed | Ran)
+    assert Stage.FAILED in world.notes.stages
