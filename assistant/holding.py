@@ -1,7 +1,7 @@
 """Holding on to a session while its turn runs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from assistant.errors import CorralError
@@ -9,11 +9,14 @@ from assistant.memory.protocol import Lease, SessionStore
 
 
 @asynccontextmanager
-async def holding(store: SessionStore, lease: Lease, renew_every: float) -> AsyncIterator[None]:
+async def holding(
+    store: SessionStore, lease: Lease, renew_every: float
+) -> AsyncIterator[Callable[[], object]]:
     """Keep the session's lock while the block runs; losing it ends the block.
 
     A block that fails gives the session back and nothing is remembered; one that ends well has
-    committed, which gives it back.
+    committed, which gives it back. What the block gets is to be called before it gives the session
+    back: a renewal that comes after that would lock it once more, for nobody.
     """
 
     async def renew() -> None:
@@ -24,7 +27,7 @@ async def holding(store: SessionStore, lease: Lease, renew_every: float) -> Asyn
     try:
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(renew())
-            yield
+            yield keeper.cancel
             keeper.cancel()
     except BaseExceptionGroup as errors:
         await _let_go(store, lease)

@@ -58,6 +58,8 @@ from policies.schema import Drafting
 from policies.texts import REFUSED
 
 Emit = Callable[[Event], None]
+Over = Callable[[], object]
+"""Ends the renewals of a session's lock, before the session is given back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,13 +203,13 @@ class Orchestrator:
             _replay(emit, opened.answer)
             return
         turn = replace(turn, history=opened.history)
-        async with holding(self._store, opened.lease, self._limits.renew_every):
-            if await self._answers_question(turn, emit, opened.lease):
+        async with holding(self._store, opened.lease, self._limits.renew_every) as over:
+            if await self._answers_question(turn, emit, opened.lease, over):
                 return
             course = self._course(turn, toolbox, Placeholders(opened.placeholders), emit)
-            await self._recorded(course, self._answer(course), opened.lease)
+            await self._recorded(course, self._answer(course), opened.lease, over)
 
-    async def _answers_question(self, turn: Turn, emit: Emit, lease: Lease) -> bool:
+    async def _answers_question(self, turn: Turn, emit: Emit, lease: Lease, over: Over) -> bool:
         """Whether the turn is one that waits for a person, or that person's word, and what to do
         then was done."""
         if self._questions is None:
@@ -217,9 +219,10 @@ class Orchestrator:
             return False
         taken = await self._questions.take(approval)
         if taken is not None:
-            await self._go_on(taken, emit, lease)
+            await self._go_on(taken, emit, lease, over)
             return True
         if approval.answer is Word.WAITING:
+            over()
             await self._store.release(lease)
             _ask_again(emit, approval)
             return True
@@ -231,17 +234,17 @@ class Orchestrator:
         if isinstance(opened, Answered):
             _replay(emit, opened.answer)
             return
-        async with holding(self._store, opened.lease, self._limits.renew_every):
+        async with holding(self._store, opened.lease, self._limits.renew_every) as over:
             taken = None if self._questions is None else await self._questions.take(approval)
             if taken is None:
                 raise UnknownApprovalError("the turn of this approval does not wait for it")
             if taken.suspended.turn.remembered:
-                await self._go_on(taken, emit, opened.lease)
+                await self._go_on(taken, emit, opened.lease, over)
                 return
-            await self._go_on(taken, emit, None)
+            await self._go_on(taken, emit, None, over)
             await self._store.release(opened.lease)
 
-    async def _go_on(self, taken: Taken, emit: Emit, lease: Lease | None) -> None:
+    async def _go_on(self, taken: Taken, emit: Emit, lease: Lease | None, over: Over) -> None:
         suspended = taken.suspended
         waiting = suspended.waiting
         # Whoever reads the last event may leave at once, so it waits until all is tidied up.
@@ -254,7 +257,7 @@ class Orchestrator:
             waiting.tally,
         )
         work = self._rounds.resume(course, suspended.progress, waiting, taken.grant)
-        await self._recorded(course, work, lease)
+        await self._recorded(course, work, lease, over)
         if self._questions is not None:
             with suppress(MemoryUnavailableError):  # the turn is over; this one ends by itself
                 await self._questions.approvals.close(taken.approval)
@@ -328,9 +331,12 @@ class Orchestrator:
         course: Course,
         work: Coroutine[Any, Any, Outcome | Suspension],
         lease: Lease | None,
+        over: Over | None = None,
     ) -> None:
         try:
             answered = await work
+            if over is not None:
+                over()
             if isinstance(answered, Suspension) and self._questions is not None:
                 await self._suspend(course, self._questions, answered, lease)
             else:

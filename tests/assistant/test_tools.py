@@ -1,9 +1,11 @@
 """Turns that call Corral's own tools: rounds, commands, questions to people, and going on."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -350,6 +352,19 @@ async def test_a_word_in_the_session_answers(word: str, sent: int) -> None:
         assert released(repeated) == "Paid."
         assert finish(repeated).replayed
     assert len(SENT) == sent
+
+
+async def test_i8_a_turn_that_waits_for_a_person_leaves_its_session_free() -> None:
+    bench = Bench(mail_then_pay(), tools=[read_mail, pay], limits=TurnLimits(renew_every=0.005))
+    ask = bench.approvals.ask
+
+    async def ask_slowly(asked: Any, suspended: bytes, lease: Any) -> None:
+        await ask(asked, suspended, lease)
+        await asyncio.sleep(0.05)  # time in which the session's lock used to be renewed
+
+    with patch.object(bench.approvals, "ask", ask_slowly):
+        await bench.ask(turn("What does Bob want?", remembered=True))
+    assert bench.store._sessions[KEY].holder is None
 
 
 async def test_i4_a_yes_that_comes_again_is_no_yes_to_the_next_question() -> None:

@@ -67,7 +67,7 @@ def check_scope(seen: Seen, delivery: Delivery, messages: tuple[Message, ...]) -
 
 def _check_system(seen: Seen, delivery: Delivery, draft: Drafted) -> None:
     guidance = {rule.guidance for rule in RULES.values() if rule.guidance}
-    allowed = {"Be brief.", delivery.turn.instructions, *guidance}
+    allowed = {"Be brief.", delivery.root.turn.instructions, *guidance}
     if tokens(draft.system) or not allowed.issuperset(draft.system.split("\n\n")):
         seen.broken("I5", "the system message holds something that is data", delivery)
 

@@ -9,6 +9,7 @@ from assistant.audit.chain import START, BrokenEntryError, Entry, read
 from assistant.audit.entries import verdict_of
 from assistant.audit.replay import Same, replay
 from assistant.errors import (
+    ApprovalAnsweredError,
     CorralError,
     EngineResponseError,
     InvalidTurnError,
@@ -166,7 +167,8 @@ def _check_due_equipped(seen: Seen, delivery: Delivery, *, pictured: bool) -> No
     if delivery.error is not None:
         large = isinstance(delivery.error, TurnTooLongError) and seen.scenario.window < 1000
         ended = isinstance(delivery.error, UnknownApprovalError) and delivery.approval is not None
-        if not large and not ended:
+        settled = isinstance(delivery.error, ApprovalAnsweredError)
+        if not large and not ended and not settled:
             seen.broken("LIVE", f"failed without a cause: {delivery.error}", delivery)
     elif delivery.asked is None and delivery.blocked:
         if not blocking and not may_block:
