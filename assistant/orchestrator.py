@@ -324,6 +324,7 @@ class Orchestrator:
             calling=calling,
             record=record,
             emit=emit,
+            resumed=tally is not None,
         )
 
     async def _recorded(
@@ -421,7 +422,7 @@ class Orchestrator:
         await self._log.durable()
         name, clause = decision_name(outcome.decision), outcome.decision.basis.clause
         if lease is None:
-            if outcome.reply is not None and not outcome.blocked:
+            if outcome.reply is not None and not outcome.blocked and not course.resumed:
                 shown = replace(outcome.reply, parts=(TextPart(text=outcome.text),))
                 self._admission.answered(course.turn, shown)
         else:

@@ -83,7 +83,9 @@ class Questions:
             return None
         if question.expired(self.clock.now()):
             return question
-        return await self.approvals.answer(turn.key.tenant, question.asked.id, word, WORD)
+        return await self.approvals.answer(
+            turn.key.tenant, question.asked.id, word, WORD, word=(turn.key, turn.id)
+        )
 
     async def take(self, approval: Approval) -> Taken | None:
         """The turn that waited for ``approval``; ``None`` while nobody has answered yet, and when

@@ -37,6 +37,7 @@ class Course:
         toolbox: the caller's own tools.
         calling: calls Corral's tools.
         shown: what this run of the turn showed the user.
+        resumed: whether the turn was taken up again, without the past that its caller sent.
     """
 
     turn: Turn
@@ -46,6 +47,7 @@ class Course:
     record: Record
     emit: Callable[[Event], None]
     shown: list[str] = field(default_factory=list)
+    resumed: bool = False
 
     def show(self, text: str) -> None:
         """Release ``text``, which was judged."""

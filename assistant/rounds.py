@@ -416,7 +416,10 @@ class Rounds:
 
 
 def _shown(progress: Progress, course: Course) -> str:
-    return progress.shown + "".join(course.shown)
+    """All that the user was shown: before a person was asked, and since."""
+    since = "".join(course.shown)
+    apart = bool(progress.shown and since) and not progress.shown.endswith("\n")
+    return f"{progress.shown}\n\n{since}" if apart else progress.shown + since
 
 
 def _made(progress: Progress, call: ToolCall) -> bool:

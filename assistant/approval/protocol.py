@@ -52,8 +52,19 @@ class Approvals(Protocol):
         Any later commit of the session ends this, and so does :meth:`close`.
         """
 
-    async def answer(self, tenant: str, approval_id: str, approved: bool, by: str) -> Approval:
+    async def answer(
+        self,
+        tenant: str,
+        approval_id: str,
+        approved: bool,
+        by: str,
+        *,
+        word: tuple[SessionKey, str] | None = None,
+    ) -> Approval:
         """Set the answer, once and for all; giving the same one again is fine.
+
+        ``word`` is the turn in the approval's session whose message it was: from now on
+        :meth:`of_turn` names this approval for it, as that message is about no other.
 
         Raises:
             UnknownApprovalError: the tenant has none of that id, or its turn is finished.

@@ -17,7 +17,7 @@ from assistant.errors import (
     UnknownApprovalError,
 )
 from assistant.memory.keys import ApprovalIndex, SessionKeys, digest, tag_of
-from assistant.memory.link import Client, Link, milliseconds, pipeline
+from assistant.memory.link import Argument, Client, Link, milliseconds, pipeline
 from assistant.memory.protocol import Lease
 from assistant.turn import SessionKey
 from policies.decision import Approver
@@ -152,13 +152,23 @@ class RedisApprovals:
         names = SessionKeys.of(key)
         return await self._pointed(names, names.question)
 
-    async def answer(self, tenant: str, approval_id: str, approved: bool, by: str) -> Approval:
+    async def answer(
+        self,
+        tenant: str,
+        approval_id: str,
+        approved: bool,
+        by: str,
+        *,
+        word: tuple[SessionKey, str] | None = None,
+    ) -> Approval:
         """See :class:`Approvals`."""
         name = await self._place(tenant, approval_id)
         if name is None:
             raise UnknownApprovalError(_UNKNOWN)
         wanted = Answer.APPROVED if approved else Answer.DENIED
-        match await self._link.run(scripts.ANSWER, [name], [wanted, by, self._clock.now()]):
+        names = [name] if word is None else [name, SessionKeys.of(word[0]).asked(word[1])]
+        arguments: list[Argument] = [wanted, by, self._clock.now(), approval_id]
+        match await self._link.run(scripts.ANSWER, names, arguments):
             case [b"known", bytes(asked), bytes(answer), at, given_by]:
                 approval = decode_approval(asked, answer, at, given_by)
             case [b"expired"]:

@@ -40,13 +40,17 @@ return 1
 """)
 
 ANSWER = Script("""
--- KEYS approval; ARGV answer, by, now
+-- KEYS approval, asked of the message that is the word; ARGV answer, by, now, id
 local known = redis.call('HMGET', KEYS[1], 'answer', 'expires')
 if not known[1] then return {'unknown'} end
 if known[1] == 'waiting' then
   if redis.call('HEXISTS', KEYS[1], 'suspended') == 0 then return {'unknown'} end
   if tonumber(ARGV[3]) >= tonumber(known[2]) then return {'expired'} end
   redis.call('HSET', KEYS[1], 'answer', ARGV[1], 'by', ARGV[2], 'at', ARGV[3])
+end
+-- The message was about this question, and when it comes again it is about no other.
+if KEYS[2] then
+  redis.call('SET', KEYS[2], ARGV[4], 'PX', math.max(redis.call('PTTL', KEYS[1]), 1))
 end
 return {'known', unpack(redis.call('HMGET', KEYS[1], 'asked', 'answer', 'at', 'by'))}
 """)

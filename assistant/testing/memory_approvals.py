@@ -75,7 +75,15 @@ class InMemoryApprovals:
         approval_id = self._store.question(key)
         return await self.get(key.tenant, approval_id) if approval_id else None
 
-    async def answer(self, tenant: str, approval_id: str, approved: bool, by: str) -> Approval:
+    async def answer(
+        self,
+        tenant: str,
+        approval_id: str,
+        approved: bool,
+        by: str,
+        *,
+        word: tuple[SessionKey, str] | None = None,
+    ) -> Approval:
         """See :class:`Approvals`."""
         kept, now = self._find(tenant, approval_id), self._clock.now()
         wanted = Answer.APPROVED if approved else Answer.DENIED
@@ -87,6 +95,8 @@ class InMemoryApprovals:
             if kept.approval.expired(now):
                 raise ApprovalExpiredError("the question was not answered in time")
             kept.approval = replace(kept.approval, answer=wanted, answered_at=now, answered_by=by)
+        if word is not None:
+            self._of_turn[word] = approval_id
         if kept.approval.answer is not wanted:
             raise ApprovalAnsweredError(f"the call was {kept.approval.answer} before; that stands")
         return kept.approval

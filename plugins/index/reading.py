@@ -17,6 +17,8 @@ MOST_BYTES = 5 * 1024 * 1024
 TITLE_CHARS = 200
 _ROWS = 50
 """Rows of a table under one heading."""
+_CELL = 100_000
+"""Characters of a cell; more is no table."""
 
 _HEADING = re.compile(r"(#{1,6})[ \t]+(\S.*)")
 _GOES_ON = re.compile(r"[ \t]*(?!\d+[.)] |[-*+] |[|>#])\S")
@@ -203,6 +205,9 @@ def _tables(text: str) -> Iterator[Section]:
         names = next(rows, [])
         first = 1
         while some := list(islice(rows, _ROWS)):
+            # The csv module has a bound of its own, which any library may have lifted.
+            if any(len(cell) > _CELL for row in some for cell in row):
+                raise UnreadableError("is not a table")
             lines = ("; ".join(_cells(names, row)) for row in some)
             yield Section(heading=f"rows {first}–{first + len(some) - 1}", text="\n".join(lines))
             first += len(some)

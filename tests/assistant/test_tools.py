@@ -333,6 +333,16 @@ async def test_an_approved_turn_goes_on_where_it_stopped() -> None:
     ]
 
 
+async def test_what_was_shown_before_a_question_stands_apart_from_what_follows() -> None:
+    looked = (*say("Let me look.")[:-1], *wanted("read_mail"))
+    rounds = script(looked, wanted("pay", "c2", to="mallory", amount=1), say("Paid."))
+    bench = Bench(rounds, tools=[read_mail, pay])
+    asking = turn("What does Bob want?", remembered=True)
+    (needed,) = of(ApprovalNeeded, await bench.ask(asking))
+    await bench.answer(needed.asked.id, True)
+    assert released(await bench.ask(asking)) == "Let me look.\n\nPaid."
+
+
 async def test_a_denied_turn_goes_on_and_the_model_is_told() -> None:
     bench, asked, _ = await asked_bench()
     events = await bench.answer(asked.id, False)

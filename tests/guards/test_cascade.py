@@ -72,7 +72,9 @@ async def test_a_hazard_only_the_first_knows_asks_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [RuntimeError("no"), ValueError("no"), found, "nonsense"], ids=repr
+    "failure",
+    [RuntimeError("no"), ValueError("no"), found, "nonsense"],
+    ids=["error", "value", "function", "text"],
 )
 async def test_without_the_second_there_is_no_verdict(failure: object) -> None:
     both = cascade(guard("cheap", found(hate=0.5)), guard("strong", failure))  # type: ignore[arg-type] # wrong on purpose

@@ -131,6 +131,18 @@ async def test_i4_an_answer_counts_once_and_for_all(
     assert await desk.approvals.waiting(key.tenant) == ()
 
 
+async def test_i4_a_message_that_was_the_word_on_a_question_is_about_no_other(
+    desk: Desk, key: SessionKey
+) -> None:
+    await desk.approvals.ask(question(key), TURN, None)
+    assert await desk.approvals.of_turn(key, "the word") is None
+    for _ in range(2):
+        given = await desk.approvals.answer(
+            key.tenant, "apr_1", True, "word", word=(key, "the word")
+        )
+        assert await desk.approvals.of_turn(key, "the word") == given
+
+
 async def test_of_answers_at_once_one_wins(desk: Desk, key: SessionKey) -> None:
     await desk.approvals.ask(question(key), TURN, None)
     given = [number % 2 == 0 for number in range(20)]
