@@ -21,8 +21,8 @@ help: ## List what there is.
 demo: $(READY) ## Hold five guarded turns with a real model, then chat (on a terminal).
 	@$(BIN)/corral demo
 
-test: $(READY) ## Run the tests.
-	@$(BIN)/python -m pytest -q $(TESTS)
+test: $(READY) ## Run the tests, on up to four cores.
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 lint: $(READY) ## Check style and formatting.
 	@$(BIN)/ruff check .
