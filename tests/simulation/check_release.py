@@ -148,6 +148,13 @@ def _check_decided(seen: Seen, delivery: Delivery, draft: Drafted, text: str) ->
         seen.broken("I4", "a tool call was released that nobody judged", delivery)
 
 
+def _as_told(delivery: Delivery) -> str:
+    """What was shown before a person was asked and since, the two apart."""
+    prior, since = delivery.prior, delivery.text
+    apart = prior and since and not prior.endswith("\n")
+    return f"{prior}\n\n{since}" if apart else prior + since
+
+
 def _check_finished(seen: Seen, delivery: Delivery, event: Finished) -> None:
     if delivery.asked is not None:
         if event.decision != "ask" or delivery.committed:
@@ -165,7 +172,7 @@ def _check_finished(seen: Seen, delivery: Delivery, event: Finished) -> None:
             seen.broken("I7", "the turn ended without a commit of its answer", delivery)
         elif event.replayed != (delivery.answered is not None):
             seen.broken("I7", "an answer was given anew or wrongly called a repeat", delivery)
-        elif not delivery.blocked and answer.text != delivery.prior + delivery.text:
+        elif not delivery.blocked and answer.text != _as_told(delivery):
             seen.broken("I7", "what was remembered is not what was said", delivery)
         elif calls != delivery.calls:
             seen.broken("I7", "the tool calls differ from those of the first answer", delivery)

@@ -115,11 +115,19 @@ class WatchedApprovals:
         async with self._wire.asked(CURRENT.get(), "open_question"):
             return await self._inner.open_question(key)
 
-    async def answer(self, tenant: str, approval_id: str, approved: bool, by: str) -> Approval:
+    async def answer(
+        self,
+        tenant: str,
+        approval_id: str,
+        approved: bool,
+        by: str,
+        *,
+        word: tuple[SessionKey, str] | None = None,
+    ) -> Approval:
         """See :class:`Approvals`; what a message in the session was taken to say."""
         delivery = CURRENT.get()
         async with self._wire.asked(delivery, "answer"):
-            approval = await self._inner.answer(tenant, approval_id, approved, by)
+            approval = await self._inner.answer(tenant, approval_id, approved, by, word=word)
             question = self._seen.questions[approval_id]
             meant = delivery.turn.message.text == ("yes" if approved else "no")
             theirs = question.asked.key == delivery.turn.key

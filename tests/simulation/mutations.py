@@ -177,7 +177,10 @@ MUTATIONS: dict[str, Mutation] = {
     "yes-repeated": Mutation(
         invariant="I4",
         what="take a yes that comes again for the answer to the next question",
-        patches=lambda: [_swap(InMemoryApprovals, "ask", tool_breakages.ask_for_one_message)],
+        patches=lambda: [
+            _swap(InMemoryApprovals, "ask", tool_breakages.ask_for_one_message),
+            _swap(InMemoryApprovals, "answer", tool_breakages.answer_without_the_word),
+        ],
         start=560,
     ),
     "result-in-system": Mutation(

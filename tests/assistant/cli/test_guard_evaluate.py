@@ -64,7 +64,7 @@ def test_a_report_is_written_and_told(
     assert guard["overall"]["figures"]["recall"]["value"] == 1.0
     assert guard["overall"]["figures"]["flag_rate"]["value"] == 0.0
     assert set(guard["by_hazard"]) == {"indiscriminate_weapons"}
-    assert report(out)["command"].startswith("corral ")
+    assert report(out)["command"].startswith("corral")
     page = (out / "report.html").read_text()
     assert "bread" not in page
     assert sorted(path.name for path in out.iterdir()) == [

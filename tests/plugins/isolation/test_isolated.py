@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ def children() -> set[int]:
     """Processes below this one that have not ended."""
     found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        found |= {int(pid) for pid in (task / "children").read_text().split()}
+        with suppress(FileNotFoundError):  # the thread has ended
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
     return {pid for pid in found if state(pid) not in ("", "Z")}
 
 
