@@ -24,7 +24,7 @@ def suites() -> Mapping[str, Any]:
     """The task suites by name."""
     spec = importlib.util.find_spec("agentdojo")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("agentdojo must be installed; it is in the dev group")
+        raise ModuleNotFoundError("agentdojo must be installed: constraints/agentdojo.txt")
     root = Path(spec.submodule_search_locations[0]) / "agent_pipeline"
     for name, folder in (("agent_pipeline", root), ("agent_pipeline.llms", root / "llms")):
         package = ModuleType(f"agentdojo.{name}")
