@@ -206,6 +206,8 @@ class Calling:
             sends=traced.sends.value,
             arguments=arguments,
             retried=retried,
+            tenant=self.caller.tenant,
+            user=self.caller.user,
         )
         final = replace(call, arguments=canonical(arguments))
         return _Wanted(

@@ -22,6 +22,7 @@ class CallFacts:
             ``tenant`` or ``secret``.
         arguments: the parsed arguments.
         retried: whether the same turn may have done this before and nobody knows.
+        tenant, user: on whose behalf, as the caller of Corral named them; empty where unknown.
     """
 
     tool: str
@@ -34,3 +35,5 @@ class CallFacts:
     sends: str = "public"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     retried: bool = False
+    tenant: str = ""
+    user: str = ""

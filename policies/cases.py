@@ -73,6 +73,8 @@ class CallModel(Strict):
     )
     arguments: dict[str, Any] = Field(default={}, description="The parsed arguments.")
     retried: bool = Field(default=False, description="Whether it may have been done before.")
+    tenant: Words | None = Field(default=None, description="On whose behalf.")
+    user: Words | None = Field(default=None, description="The tenant's user.")
 
 
 class ExpectModel(Strict):
@@ -232,6 +234,8 @@ def facts_of(case: CaseModel) -> CallFacts | None:
         sends=known.sends,
         arguments=known.arguments,
         retried=known.retried,
+        tenant=known.tenant or "",
+        user=known.user or "",
     )
 
 

@@ -55,6 +55,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
         "The arguments: `call.arguments.to`. An absent one refuses; ask `has(call.arguments.to)`.",
     ),
     "call.retried": ("bool", "Whether the turn may have done this before and nobody knows."),
+    "call.tenant": ("string", "The tenant on whose behalf it is called; empty where unknown."),
+    "call.user": ("string", "The tenant's user, as its application names them."),
 }
 """Every variable a condition may use, with its CEL type and meaning, besides the phrase lists."""
 

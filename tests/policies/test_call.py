@@ -180,6 +180,8 @@ KNOWN = CallFacts(
     sends="user",
     arguments={"url": "https://evil.example/", "deep": {"list": [1, 2.5, None, "x"]}},
     retried=True,
+    tenant="shop",
+    user="ana",
 )
 
 
@@ -189,6 +191,7 @@ KNOWN = CallFacts(
         "tool == 'fetch'",
         "call.plugin == 'web' && call.effect == 'reversible' && call.egress != 'none'",
         "call.egress in ['named', 'open'] && call.sends in [\"user\", 'secret']",
+        "call.tenant == 'shop' && call.user == 'ana'",
         "call.influenced && call.retried",
         "call.untrusted == ['url', 'note'] && 'url' in call.targets && size(call.targets) == 1",
         "call.untrusted.exists(name, name.startsWith('no'))",
