@@ -61,15 +61,18 @@ class ResultJudge:
     ) -> Fit | Blocking:
         """What may be used of ``result``, whose content is ``message``.
 
-        The content, which the model reads, the words beside it (citations, artifact), which the
-        user gets to see like a reply, and each image are judged side by side. Where the words
-        beside it are not allowed as they are, they are left out; so is every image that is not,
-        and where none is left of them, the whole result is withheld.
+        The content, which the model reads, the words that go past it to the user (citations,
+        artifact), which are judged like a reply, also where they stand in the content, and each
+        image are judged side by side. Words that are not allowed as they are are left out; of
+        citations, what they are called and where they are may stay. So is every image that is
+        not, and where none is left of them, the whole result is withheld.
         """
-        beside = "\n".join(_beside(result))
+        beside = _joined(_shown(result))
+        # What is shown rests on the content, as a reply does.
+        read = (*context, message)
         exchanges = [Exchange(subject=Subject.TOOL_RESULT, message=message, context=context)]
         if beside:
-            exchanges.append(shown_exchange(message, beside, context))
+            exchanges.append(shown_exchange(message, beside, read))
         exchanges += [
             Exchange(
                 subject=Subject.IMAGE, message=_with(message, _image(picture)), context=context
@@ -86,13 +89,38 @@ class ResultJudge:
             journal.decided(exchange, decision)
         content, *others = decisions
         if beside and not isinstance(others.pop(0), Allow):
-            result = replace(result, artifact=None, citations=())
+            result = await self._bare(message, result, read, caller, journal)
         shown = zip(result.images, others, strict=True)
         images = tuple(picture for picture, ruled in shown if isinstance(ruled, Allow))
         if others and not images:
             # What the content says of the images would not be true.
             return self._stop(others[0], caller)
         return _fit(message, replace(result, images=images), content, placeholders)
+
+    async def _bare(
+        self,
+        message: Message,
+        result: Result,
+        context: tuple[Message, ...],
+        caller: Caller,
+        journal: Journal,
+    ) -> Result:
+        """The result without the words beside it, but with its sources if their names may be
+        shown."""
+        named = tuple(replace(citation, text="") for citation in result.citations)
+        bare = replace(
+            result,
+            artifact=None,
+            citations=named,
+            images=tuple(replace(picture, alt="") for picture in result.images),
+        )
+        names = _joined(_shown(bare))
+        if not names:
+            return bare
+        exchange = shown_exchange(message, names, context)
+        decision = await self._decided(exchange, caller)
+        journal.decided(exchange, decision)
+        return bare if isinstance(decision, Allow) else replace(bare, citations=())
 
     def _stop(self, decision: Decision, caller: Caller) -> Blocking:
         stop = blocking_of(self.policy, decision, caller.locale)
@@ -147,18 +175,18 @@ def _image(picture: Picture) -> ImagePart:
     return ImagePart(url=f"data:{picture.media_type};base64,{data}")
 
 
-def _beside(result: Result) -> Iterator[str]:
-    """The words that users get to see and that do not stand in the content."""
+def _shown(result: Result) -> Iterator[str]:
+    """The words of a result that go past the model to the user."""
     for citation in result.citations:
-        for text in (citation.title, citation.url, citation.text):
-            if text and text not in result.content:
-                yield text
+        yield from (citation.title, citation.url, citation.text)
     for picture in result.images:
-        if picture.alt:
-            yield picture.alt
-    for text in _leaves(result.artifact):
-        if text and text not in result.content:
-            yield text
+        yield picture.alt
+    yield from _leaves(result.artifact)
+
+
+def _joined(texts: Iterator[str]) -> str:
+    """Each text once, on a line of its own."""
+    return "\n".join(text for text in dict.fromkeys(texts) if text)
 
 
 def _leaves(value: Any) -> Iterator[str]:

@@ -235,6 +235,16 @@ async def test_what_stands_beside_the_content_is_judged_too() -> None:
     assert outcome.artifact == {"love": [1]}
 
 
+async def test_i3_what_users_are_shown_is_judged_as_a_reply_also_where_the_model_reads_it() -> None:
+    # As data for the model hate may pass; as something to show it may not.
+    passage = Citation(title="A page", url="https://example.org", text="HATE in a passage")
+    result = Result(content="[1] HATE in a passage", citations=(passage,), artifact=["HATE"])
+    outcome = await World(giving(result)).call()
+    assert isinstance(outcome, Ran)
+    assert outcome.artifact is None
+    assert outcome.citations == (Citation(title="A page", url="https://example.org"),)
+
+
 async def test_i2_an_image_that_nobody_can_judge_is_withheld() -> None:
     picture = Picture(data=b"x", media_type="image/png")
     blind = World(
