@@ -115,10 +115,10 @@ def _checked(result: object, limits: Limits, reads: frozenset[Confidentiality]) 
         artifact = orjson.dumps(result.artifact)
         result.content.encode()
         size = len(result.content) + len(artifact)
-        for citation in result.citations:
-            cited = citation.title + citation.url + citation.text
-            cited.encode()
-            size += len(cited)
+        beside = [c.title + c.url + c.text for c in result.citations]
+        for words in (*beside, *("" + picture.alt for picture in result.images)):
+            words.encode()
+            size += len(words)
     except (TypeError, ValueError):
         raise _OutputError("the tool returned what is neither text nor JSON") from None
     if size > limits.output_chars:

@@ -277,12 +277,14 @@ async def test_an_images_prompt_is_judged_as_one() -> None:
         Result(content="x", citations=("no",)),  # type: ignore[arg-type]
         Result(content="x", images=("no",)),  # type: ignore[arg-type]
         Result(content="x", images=(Picture(data=b"", media_type="text/html"),)),
+        Result(content="x", images=(Picture(data=b"", media_type="image/png", alt=5),)),  # type: ignore[arg-type]
+        Result(content="x", images=(Picture(data=b"", media_type="image/png", alt="\ud800"),)),
         Result(content="x", confidentiality=Confidentiality.SECRET),
         Result(content="x" * 100_000_000),
         Result(content="x", artifact=["y" * 100_000]),
         Result(content="x", images=(Picture(data=bytes(20 << 20), media_type="image/png"),)),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 async def test_a_tool_that_lies_about_its_result_gives_none(result: Any) -> None:
     world = World(giving(result))
